@@ -174,6 +174,8 @@ pub enum JobState {
     Uploading {
         /// Since when.
         since: Timestamp,
+        /// The process that uploads, by its instance name: an intent whose owner is gone is swept.
+        owner: String,
     },
     /// Complete on the cluster, not submitted.
     Created,

@@ -15,7 +15,10 @@ use crate::scheduler::{End, Report, Resources, RunPhase, SchedulerId, Seen, Sour
 #[derive(Debug, Clone, PartialEq)]
 pub enum Fact {
     /// Its directory and files are whole on the cluster.
-    Uploaded,
+    Uploaded {
+        /// SHA-256 of what was sent, by path in the tree.
+        sha256: BTreeMap<String, String>,
+    },
     /// The person asked for a submission; the tag is for the new attempt, if one is made.
     SubmitAsked {
         /// A fresh token.
@@ -62,8 +65,15 @@ pub enum Fact {
         /// Why.
         error: ErrorInfo,
     },
+    /// Something went wrong that the person should see; nothing else changes.
+    Noted {
+        /// What.
+        error: ErrorInfo,
+    },
     /// The person asked to delete.
     DeleteAsked,
+    /// Deleting was given up.
+    DeleteWithdrawn,
     /// The person changed what may be changed.
     Updated {
         /// A new name.
@@ -237,6 +247,17 @@ impl Job {
                 job.cancel_asked = None;
                 job.error = Some(error.clone());
                 (Source::Local, Some(error.message.clone()))
+            }
+            Fact::Noted { error } => {
+                if job.error.as_ref().is_some_and(|known| known.message == error.message) {
+                    return Ok(None);
+                }
+                job.error = Some(error.clone());
+                (Source::Local, Some(error.message.clone()))
+            }
+            Fact::DeleteWithdrawn => {
+                job.delete_asked = None;
+                (Source::Local, Some("delete withdrawn".to_owned()))
             }
             Fact::DeleteAsked => {
                 if job.delete_asked.is_some() {
