@@ -162,10 +162,15 @@ impl Job {
     pub fn apply(&self, fact: &Fact, now: Timestamp) -> Result<Option<Change>, Refused> {
         let mut job = self.clone();
         let (source, evidence) = match fact {
-            Fact::Uploaded => {
+            Fact::Uploaded { sha256 } => {
                 let JobState::Uploading { .. } = job.state else {
                     return Ok(None);
                 };
+                for file in &mut job.spec.files {
+                    if let Some(sum) = sha256.get(&file.in_tree) {
+                        file.sha256.clone_from(sum);
+                    }
+                }
                 job.state = JobState::Created;
                 (Source::Local, None)
             }
