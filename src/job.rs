@@ -2,6 +2,7 @@
 //!
 //! [`Job`] is plain data. Its status and lifecycle change only in [`state`], by [`state::Fact`]s.
 
+pub mod info;
 pub mod layout;
 pub mod state;
 
@@ -444,6 +445,25 @@ impl fmt::Display for Status {
 }
 
 impl Job {
+    /// A job that has just been asked for.
+    pub fn new(id: JobId, spec: JobSpec, state: JobState, now: Timestamp) -> Self {
+        Self {
+            id,
+            spec,
+            created_at: now,
+            updated_at: now,
+            state,
+            status_since: now,
+            attempts: Vec::new(),
+            error: None,
+            cancel_asked: None,
+            delete_asked: None,
+            archive_asked: None,
+            absence: None,
+            seen: None,
+        }
+    }
+
     /// The one word users know.
     pub fn status(&self) -> Status {
         match &self.state {
