@@ -1,0 +1,1 @@
+//! What may keep jobs from running on a cluster, and what to do about it.
