@@ -30,6 +30,7 @@ pub use self::launch::{DEFAULT_LAUNCH, validate_launch};
 pub use self::mistake::{ConfigErrors, Mistake};
 pub use self::reload::{Reload, Stamp, Watched};
 pub use self::resources::validate_resources;
+pub(crate) use self::root::root_as_shell_word;
 pub use self::root::{BadRoot, expand_root, root_variables};
 pub use self::time::{format_walltime, parse_walltime};
 use crate::error::{Error, ErrorKind, Result};

@@ -17,6 +17,7 @@ use jiff::Timestamp;
 use crate::config::{BadRoot, Cluster, expand_root};
 use crate::shell::{Output, RemotePath, quote};
 
+pub(crate) use self::script::in_login_shell;
 pub use self::script::probe_command;
 
 /// What begins each line of the answer.
@@ -221,7 +222,13 @@ impl Answer {
         }
         let seen = output
             .first_error_line()
-            .map_or_else(String::new, |line| format!(": {line}"));
+            .or_else(|| {
+                let last = text.lines().map(str::trim).rfind(|line| !line.is_empty())?;
+                (!last.contains(MARK)).then(|| last.to_owned())
+            })
+            .map_or_else(String::new, |line| {
+                format!("; it said: {}", line.trim_end_matches('.'))
+            });
         let (what, hint) = if !values.contains_key("begin") {
             (
                 format!("The shell did not run the probe ({}){seen}.", output.status),

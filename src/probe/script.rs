@@ -8,7 +8,8 @@ use crate::shell::{Command, quote};
 
 use super::{CARRIED, MARK, SLURM_TOOLS, TOOLS};
 
-/// Seconds a login shell may take before a plain one is asked: some profiles wait for an answer.
+/// Seconds the probe may take in a login shell before a plain one is asked: some profiles wait for
+/// an answer that never comes.
 const LOGIN_SECONDS: u32 = 25;
 
 /// Exit code by which the probe's own end is told from a profile's.
@@ -18,14 +19,15 @@ const END: u8 = 97;
 ///
 /// It changes nothing there and can be repeated.
 pub fn probe_command(cluster: &Cluster) -> Command {
-    Command::read("probe", in_login_shell(cluster, ""))
-        .within(Duration::from_secs(u64::from(LOGIN_SECONDS) * 2 + 30))
+    Command::read("probe", in_login_shell(cluster, "", LOGIN_SECONDS))
+        .within(Duration::from_secs(u64::from(LOGIN_SECONDS) * 2 + 10))
 }
 
 /// The script: everything of the probe, then `more`, in a login shell where there is one.
 ///
-/// `more` finds the functions `say KEY VALUE` and `limit SECONDS COMMAND…`.
-pub(crate) fn in_login_shell(cluster: &Cluster, more: &str) -> String {
+/// `more` finds the functions `say KEY VALUE`, `limit SECONDS COMMAND…` and `find_tool NAME`, and
+/// the variable `user`. `seconds` is what a login shell may take for all of it.
+pub(crate) fn in_login_shell(cluster: &Cluster, more: &str, seconds: u32) -> String {
     let inner = quote(&inner(cluster, more));
     // The profiles get no input: one that asks a question must not eat what follows, nor wait.
     // Their output goes along as noise. bash exists on every Slurm site we know; without it `sh`
@@ -33,7 +35,7 @@ pub(crate) fn in_login_shell(cluster: &Cluster, more: &str) -> String {
     format!(
         r#"probe={inner}
 run() {{
-    if command -v timeout >/dev/null 2>&1; then timeout {LOGIN_SECONDS} "$@"; else "$@"; fi </dev/null
+    if command -v timeout >/dev/null 2>&1; then timeout {seconds} "$@"; else "$@"; fi </dev/null
 }}
 if command -v bash >/dev/null 2>&1; then
     run bash -lc "$probe" bash

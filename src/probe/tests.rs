@@ -305,10 +305,10 @@ fn broken_answers_say_what_to_do() {
         let _ = writeln!(said, "{} {}", error.what, error.hint);
     }
     assert_snapshot!(said, @r#"
-The shell did not run the probe (exit code 1). Log in by hand with ssh and see whether `sh` works there, and whether a start-up file ends the shell.
-The shell did not run the probe (exit code 1): sh: not found. Log in by hand with ssh and see whether `sh` works there, and whether a start-up file ends the shell.
+The shell did not run the probe (exit code 1); it said: This account is not available. Log in by hand with ssh and see whether `sh` works there, and whether a start-up file ends the shell.
+The shell did not run the probe (exit code 1); it said: sh: not found. Log in by hand with ssh and see whether `sh` works there, and whether a start-up file ends the shell.
 The lines of slurm_setup ended the shell. Run the lines of slurm_setup by hand in a login shell there, and correct them in config.toml.
-The probe broke off (exit code 1): Killed. Try again; if it stays so, see what the machine's commands print by hand.
+The probe broke off (exit code 1); it said: Killed. Try again; if it stays so, see what the machine's commands print by hand.
 The machine did not say its home directory. Log in by hand with ssh and see what `id; date +%s; echo $HOME` prints.
 The home directory there cannot be used: the path "nowhere" is not absolute. Write absolute directories as project_root and scratch_root, and set HOME there.
 "#);

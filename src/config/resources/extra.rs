@@ -59,6 +59,11 @@ const SETTLED: &[(&str, Option<char>, Verdict)] = &[
     ("no-requeue", None, OwnKey("requeue")),
     ("ntasks", Some('n'), OwnKey("ntasks")),
     (
+        "open-mode",
+        None,
+        Refused("the job's output files are its own"),
+    ),
+    (
         "output",
         Some('o'),
         Refused("the job's output files are placed in its own directory"),
@@ -82,12 +87,17 @@ const SETTLED: &[(&str, Option<char>, Verdict)] = &[
         Some('W'),
         Refused("the submission would last as long as the job"),
     ),
+    (
+        "workdir",
+        None,
+        Refused("the working directory is the job's own on scratch"),
+    ),
     ("wrap", None, Refused("it replaces the job script")),
 ];
 
 /// Short options that take a value (`-w node1`), and those that take none.
 const SHORT_WITH_VALUE: &str = "bBdFGkLmSswx";
-const SHORT_FLAGS: &str = "HIOkSsv";
+const SHORT_FLAGS: &str = "HOksv";
 
 /// Checks one further sbatch option: `--name`, `--name=value`, `-X` or `-Xvalue`.
 pub(in crate::config) fn check_extra(option: &str) -> Result<(), String> {
@@ -104,6 +114,14 @@ pub(in crate::config) fn check_extra(option: &str) -> Result<(), String> {
         ));
     }
     check_word(option)?;
+    // sbatch takes any #SBATCH line with one of these words for the separator of a heterogeneous
+    // job's components.
+    let lower = option.to_ascii_lowercase();
+    if lower.contains("hetjob") || lower.contains("packjob") {
+        return Err(format!(
+            "{option:?} would make a heterogeneous job; a job has one component here"
+        ));
+    }
     if let Some(long) = option.strip_prefix("--") {
         let name = long.split('=').next().unwrap_or_default();
         if name.is_empty() || !name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-') {
@@ -178,6 +196,7 @@ mod tests {
             "--part=gpu",
             "--clusters=b",
             "--requeue",
+            "--licenses=hetjob:1",
             "mail-type=END",
             "-Hox",
             "-z",
@@ -200,6 +219,7 @@ mod tests {
 "--part=gpu": sbatch would take --part for --partition; write the option's full name
 "--clusters=b": --clusters cannot be set: Slurm's other commands need it too: put `export SLURM_CLUSTERS=… SBATCH_CLUSTERS=…` into slurm_setup
 "--requeue": --requeue has a key of its own: set `requeue`
+"--licenses=hetjob:1": "--licenses=hetjob:1" would make a heterogeneous job; a job has one component here
 "mail-type=END": "mail-type=END" does not begin with `--`, as in "--mail-type=END"
 "-Hox": write the long form of "-Hox", such as "--exclusive"
 "-z": write the long form of "-z", such as "--exclusive"
