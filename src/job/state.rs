@@ -254,7 +254,11 @@ impl Job {
                 (Source::Local, Some(error.message.clone()))
             }
             Fact::Noted { error } => {
-                if job.error.as_ref().is_some_and(|known| known.message == error.message) {
+                if job
+                    .error
+                    .as_ref()
+                    .is_some_and(|known| known.message == error.message)
+                {
                     return Ok(None);
                 }
                 job.error = Some(error.clone());
