@@ -92,7 +92,7 @@ impl Cluster {
     ) -> (Arc<Self>, mpsc::UnboundedReceiver<Ask>) {
         let transport: Arc<dyn Transport> = match &settings.host {
             None => Arc::new(Local::new()),
-            Some(host) => Arc::new(Ssh::new(SshSettings::of(host, &settings))),
+            Some(host) => Arc::new(Ssh::new(ssh_settings(host, &settings))),
         };
         let scheduler: Box<dyn Scheduler> = match settings.scheduler {
             SchedulerKind::Slurm => Box::new(Slurm),
@@ -298,4 +298,16 @@ impl Cluster {
             _ => None,
         }
     }
+}
+
+/// What the SSH transport needs of a cluster's settings.
+fn ssh_settings(host: &str, cluster: &config::Cluster) -> SshSettings {
+    let mut settings = SshSettings::new(host);
+    settings.port = cluster.port.unwrap_or(settings.port);
+    settings.user.clone_from(&cluster.user);
+    settings.identity_files.clone_from(&cluster.identity_files);
+    settings.known_hosts.clone_from(&cluster.known_hosts);
+    // A cluster that is looked at more often (tests) may also be connected to more often.
+    settings.open_spacing = settings.open_spacing.min(cluster.sync_interval);
+    settings
 }
