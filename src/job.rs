@@ -111,6 +111,9 @@ pub struct Job {
     pub cancel_asked: Option<Timestamp>,
     /// When deleting was asked for.
     pub delete_asked: Option<Timestamp>,
+    /// Whether that asked for the files on the cluster, too.
+    #[serde(default)]
+    pub delete_remote: bool,
     /// When archiving was asked for.
     pub archive_asked: Option<Timestamp>,
     /// The sources do not hold the job although they should.
@@ -458,6 +461,7 @@ impl Job {
             error: None,
             cancel_asked: None,
             delete_asked: None,
+            delete_remote: false,
             archive_asked: None,
             absence: None,
             seen: None,

@@ -27,17 +27,47 @@ impl Engine {
             return Ok(Deleted::default());
         }
         let cluster = self.find_cluster(&job.spec.cluster)?;
-        self.record(id, Fact::DeleteAsked).await?;
+        let Some(_busy) = cluster.claim(id) else {
+            return Err(may_live(&job, "another step of it is under way"));
+        };
+        self.record(id, Fact::DeleteAsked { remote_files }).await?;
         kill_point("delete-asked");
-        let result = self.try_delete(&cluster, id, remote_files).await;
+        self.delete_or_withdraw(&cluster, id, remote_files).await
+    }
+
+    async fn delete_or_withdraw(
+        &self,
+        cluster: &Arc<Cluster>,
+        id: &JobId,
+        remote_files: bool,
+    ) -> Result<Deleted> {
+        let result = self.try_delete(cluster, id, remote_files).await;
         if let Err(error) = &result {
-            self.note_trouble(&cluster, "delete", error);
+            self.note_trouble(cluster, "delete", error);
             // A refusal must not leave a job that can neither be used nor is gone.
             if self.store().job(id).is_ok() {
                 self.record(id, Fact::DeleteWithdrawn).await?;
             }
         }
         result
+    }
+
+    /// Takes up deletions that a dead process left half-way.
+    pub(crate) fn resume_deletions(&self, cluster: &Arc<Cluster>) -> Result<()> {
+        for job in self.store().deleting()? {
+            if job.spec.cluster != cluster.name() {
+                continue;
+            }
+            let Some(busy) = cluster.claim(&job.id) else { continue };
+            let (engine, cluster) = (self.clone(), Arc::clone(cluster));
+            self.spawn(async move {
+                let _busy = busy;
+                if let Err(error) = engine.delete_or_withdraw(&cluster, &job.id, job.delete_remote).await {
+                    tracing::warn!(job = %job.id, %error, "an interrupted deletion was given up");
+                }
+            });
+        }
+        Ok(())
     }
 
     async fn try_delete(
@@ -64,13 +94,7 @@ impl Engine {
             JobState::Submitting { step: SubmitStep::Sent, .. } => {
                 return Err(may_live(&job, "its submission has not been answered yet"));
             }
-            JobState::Submitting { .. } if cluster.is_busy(id) => {
-                return Err(may_live(&job, "its submission is under way"));
-            }
-            JobState::Submitting { step: SubmitStep::Unconfirmed, .. } => {
-                // No trace of it in any source past the grace period; the person decides.
-                return self.record(id, Fact::NotSubmitted { error: None }).await.map(drop);
-            }
+            // Nothing was sent, or no source has a trace of it past the grace period.
             JobState::Submitting { .. } => {
                 return self.record(id, Fact::NotSubmitted { error: None }).await.map(drop);
             }

@@ -40,6 +40,7 @@ impl Engine {
         self.reload_settings();
         let store = self.store();
         let jobs = store.active(Some(cluster.name()))?;
+        self.resume_deletions(cluster)?;
         let uploading = self.abandoned_uploads(cluster)?;
         if jobs.is_empty() && uploading.is_empty() {
             return Ok((0, 0));

@@ -71,7 +71,10 @@ pub enum Fact {
         error: ErrorInfo,
     },
     /// The person asked to delete.
-    DeleteAsked,
+    DeleteAsked {
+        /// The files on the cluster, too.
+        remote_files: bool,
+    },
     /// Deleting was given up.
     DeleteWithdrawn,
     /// The person changed what may be changed.
@@ -266,13 +269,12 @@ impl Job {
             }
             Fact::DeleteWithdrawn => {
                 job.delete_asked = None;
+                job.delete_remote = false;
                 (Source::Local, Some("delete withdrawn".to_owned()))
             }
-            Fact::DeleteAsked => {
-                if job.delete_asked.is_some() {
-                    return Ok(None);
-                }
-                job.delete_asked = Some(now);
+            Fact::DeleteAsked { remote_files } => {
+                job.delete_remote |= *remote_files;
+                job.delete_asked = job.delete_asked.or(Some(now));
                 (Source::User, Some("delete asked".to_owned()))
             }
             Fact::Updated {

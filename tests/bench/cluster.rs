@@ -21,8 +21,7 @@ pub fn run() {
         .build()
         .unwrap();
     let direct: u16 = env("NRT_SSH_PORT").parse().unwrap();
-    let sshd = std::net::SocketAddr::from(([127, 0, 0, 1], direct));
-    let delayed = runtime.block_on(Proxy::start(sshd, Duration::from_millis(20))).unwrap();
+    let delayed = runtime.block_on(Proxy::start(direct, Duration::from_millis(20))).unwrap();
     for (name, port) in [("0 ms", direct), ("40 ms round trip", delayed.port())] {
         println!("\nAt {name}:\n");
         let bench = Bench::new(port);
