@@ -1,1 +1,3 @@
+//! NAMDRunner.
 
+pub mod namd;
