@@ -1,47 +1,81 @@
-//! provisional façade: replaced by the real room when it is merged
-#![allow(missing_docs)]
-pub mod finding;
-pub mod text;
-pub use finding::{Code, Finding, Severity};
+//! NAMD's own files, read without NAMD: what a configuration needs, writes and runs.
+//!
+//! A configuration is a Tcl program, so what it needs is found by evaluating
+//! it as far as the result is certain beforehand ([`Closure`]). Nothing here
+//! touches the file system: the closure is a step function that asks for paths
+//! to be looked at and is told what is there.
+//!
+//! ```
+//! use namdrunner::namd::{Closure, Found};
+//!
+//! let mut closure = Closure::new("/home/me/run1/eq.namd");
+//! loop {
+//!     let needs = closure.needs();
+//!     if needs.is_empty() {
+//!         break;
+//!     }
+//!     for need in needs {
+//!         // Really: look at need.path on disk, as far as need.want says.
+//!         let found = match need.path.as_str() {
+//!             "/home/me/run1/eq.namd" => Found::File {
+//!                 bytes: 51,
+//!                 content: Some(b"set name sys\nstructure ../$name.psf\nrun 1000\n".to_vec()),
+//!             },
+//!             "/home/me/run1/../sys.psf" => Found::File { bytes: 81920, content: None },
+//!             _ => Found::Missing,
+//!         };
+//!         closure.feed(&need.path, found);
+//!     }
+//! }
+//! let analysis = closure.finish();
+//! let paths: Vec<_> = analysis.uploads().filter_map(|input| input.path.as_deref()).collect();
+//! assert_eq!(paths, ["eq.namd", "../sys.psf"]);
+//! assert_eq!(analysis.plan.total_steps, Some(1000));
+//! assert!(!analysis.is_sound()); // cutoff, exclude and others are missing
+//! ```
+//!
+//! What cannot be determined beforehand is a [`Finding`], never a guess. Rules
+//! that are not obvious:
+//!
+//! * A keyword's files are relative to the directory NAMD is in at startup
+//!   (`cd` before, `cwd`); those of `source`, `open` and other commands to the
+//!   directory of the moment.
+//! * What a script only asks for (`file exists`, `glob`) is part of the closure
+//!   if it is there: the script on the cluster must get the same answer.
+//! * A file that the run writes before it reads it is [`InputState::Produced`].
+//!   One that is read at startup and written later is an input like any other.
+//! * A keyword whose feature is off ([`Input::unused`]) is ignored by NAMD, so
+//!   its file may be missing.
+//! * A Colvars state may be named with or without `.colvars.state`;
+//!   [`Input::path`] is the file that is really there.
 
-pub struct Need { pub path: String, pub content: bool }
-pub enum Found { Missing, Directory, Unreadable(String), File { bytes: u64, content: Option<Vec<u8>> } }
-pub struct Input { pub keyword: String, pub path: String, pub role: String, pub bytes: Option<u64> }
-pub struct Closed { pub inputs: Vec<Input>, pub output_paths: Vec<String>, pub findings: Vec<Finding>, pub total_steps: Option<u64> }
-pub struct Closure { vars: Vec<(String, String)>, fed: Vec<(String, Found)>, config: String, text: Option<String> }
-impl Closure {
-    pub fn new(config: &str) -> Self { Self { vars: vec![], fed: vec![], config: config.into(), text: None } }
-    fn words(&self) -> Vec<(String, String)> {
-        let mut vars = self.vars.clone(); let mut out = vec![];
-        for line in self.text.iter().flat_map(|t| t.lines()) {
-            let line = line.split(";#").next().unwrap_or("").split(" #").next().unwrap_or("");
-            let mut it = line.split_whitespace();
-            let (Some(k), rest) = (it.next(), it.collect::<Vec<_>>().join(" ")) else { continue };
-            let mut rest = rest; for (n, v) in &vars { rest = rest.replace(&format!("${{{n}}}"), v).replace(&format!("${n}"), v); }
-            if k == "set" { if let Some((n, v)) = rest.split_once(' ') { vars.push((n.into(), v.trim().into())); } }
-            out.push((k.to_ascii_lowercase(), rest));
-        }
-        out
-    }
-    pub fn needs(&self) -> Vec<Need> {
-        if self.text.is_none() { return vec![Need { path: self.config.clone(), content: true }]; }
-        self.words().into_iter().filter(|(k, _)| matches!(k.as_str(), "structure"|"coordinates"|"parameters"))
-            .map(|(_, p)| p).filter(|p| !self.fed.iter().any(|(f, _)| f == p)).map(|path| Need { path, content: false }).collect()
-    }
-    pub fn feed(&mut self, path: &str, found: Found) {
-        if path == self.config { if let Found::File { content: Some(c), .. } = &found { self.text = Some(String::from_utf8_lossy(c).into_owned()); } }
-        self.fed.push((path.into(), found));
-    }
-    pub fn finish(self) -> Closed {
-        let mut inputs = vec![]; let mut findings = vec![]; let mut output_paths = vec![];
-        for (k, v) in self.words() {
-            if matches!(k.as_str(), "structure"|"coordinates"|"parameters") {
-                let found = self.fed.iter().find(|(p, _)| *p == v).map(|(_, f)| f);
-                let bytes = match found { Some(Found::File { bytes, .. }) => Some(*bytes), _ => None };
-                if bytes.is_none() { findings.push(Finding { severity: Severity::Error, code: Code::InputMissing, message: format!("{k} names {v}, which is not there."), file: self.config.clone(), span: Default::default(), range: Default::default() }); }
-                inputs.push(Input { keyword: k, path: v, role: "structure".into(), bytes });
-            } else if k == "outputname" { output_paths.push(v); }
-        }
-        Closed { inputs, output_paths, findings, total_steps: None }
-    }
-}
+mod closure;
+mod colvars;
+mod config;
+mod eval;
+mod facts;
+mod finding;
+pub mod keywords;
+mod options;
+pub mod paths;
+mod rewrite;
+mod tcl;
+mod text;
+
+pub use closure::{
+    Analysis, Closure, Input, InputState, LiteralPath, Output, OutputKind, Outputs, Plan, Quoting,
+    Segment, SegmentKind, Setting, Site,
+};
+pub use config::{Outline, Statement, StatementKind, SyntaxProblem, looks_like_namd};
+pub use facts::{Found, Need, Want};
+pub use finding::{Code, Finding, Severity};
+pub use keywords::Role;
+pub use rewrite::{Rewrite, apply_rewrites};
+pub use text::{Position, Range, Source, Span};
+
+#[cfg(test)]
+mod corpus_tests;
+#[cfg(test)]
+mod property_tests;
+#[cfg(test)]
+mod runs_tests;

@@ -30,18 +30,7 @@ macro_rules! codes {
             }
         }
 
-        impl Finding {
-    /// A finding about no place.
-    pub fn unplaced(severity: Severity, message: String) -> Self {
-        Self { severity, code: Code::NotStatic, message, file: String::new(), span: Span::default(), range: Range::default() }
-    }
-    /// Is it about an input.
-    pub fn is_about_input(&self) -> bool {
-        matches!(self.code, Code::InputMissing | Code::InputIsDirectory | Code::InputUnreadable)
-    }
-}
-
-#[cfg(test)]
+        #[cfg(test)]
         const ALL: &[Code] = &[$(Code::$name,)*];
     };
 }
