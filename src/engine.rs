@@ -27,6 +27,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 pub use calls::*;
+pub use cluster::transport_of;
 
 use crate::config::{Home, Reload, Settings, Watched};
 use crate::engine::cluster::{Ask, Cluster, lock};

@@ -59,6 +59,7 @@ pub mod namd;
 pub mod scheduler;
 
 pub mod config;
+pub mod doctor;
 pub mod probe;
 pub mod store;
 pub mod transport;

@@ -90,10 +90,7 @@ impl Cluster {
         stop: CancellationToken,
         now: Timestamp,
     ) -> (Arc<Self>, mpsc::UnboundedReceiver<Ask>) {
-        let transport: Arc<dyn Transport> = match &settings.host {
-            None => Arc::new(Local::new()),
-            Some(host) => Arc::new(Ssh::new(ssh_settings(host, &settings))),
-        };
+        let transport = transport_of(&settings);
         let scheduler: Box<dyn Scheduler> = match settings.scheduler {
             SchedulerKind::Slurm => Box::new(Slurm),
             SchedulerKind::Direct => Box::new(Direct),
@@ -297,6 +294,14 @@ impl Cluster {
             }
             _ => None,
         }
+    }
+}
+
+/// A way to reach a cluster; nothing is connected yet.
+pub fn transport_of(cluster: &config::Cluster) -> Arc<dyn Transport> {
+    match &cluster.host {
+        None => Arc::new(Local::new()),
+        Some(host) => Arc::new(Ssh::new(ssh_settings(host, cluster))),
     }
 }
 

@@ -20,7 +20,7 @@ use crate::engine::{
 use crate::error::{Error, ErrorKind, Result};
 use crate::job::state::Fact;
 use crate::job::{Job, JobId, JobSpec, JobState, info, layout};
-use crate::namd::{Finding, Severity};
+use crate::namd::{Code, Finding, Severity};
 use crate::scheduler::Resources;
 use crate::shell::{BadPath, Command, ExitStatus, Output, RemotePath};
 use crate::transport::{Bundle, Content, Entry, SUMS, Sent, TransportError, Watcher};
@@ -103,8 +103,9 @@ impl Engine {
         let ready = match cluster.ready().await {
             Ok(ready) => ready,
             Err(error) => {
-                survey.findings.push(Finding::unplaced(
+                survey.findings.push(Finding::of_config(
                     Severity::Warning,
+                    Code::NotStatic,
                     format!("The paths on the cluster are shown unexpanded: {}", error.message),
                 ));
                 Arc::new(Ready::unasked(&cluster.settings))

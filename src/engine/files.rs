@@ -7,14 +7,17 @@
 use std::collections::BTreeMap;
 use std::fs;
 use std::io;
-use std::path::{Component, Path, PathBuf};
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use sha2::{Digest as _, Sha256};
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::job::JobFile;
-use crate::namd::{Closure, Finding, Found};
+use crate::namd::paths::{self, Ancestor};
+use crate::namd::{
+    Analysis, Closure, Code, Finding, Found, InputState, Role, Severity, Want, apply_rewrites,
+};
 
 /// A config (or a file it sources) larger than this is not read: it is not a config.
 const LARGEST_TEXT: u64 = 16 << 20;
@@ -29,7 +32,7 @@ pub(crate) struct Survey {
     pub(crate) config_bytes: Vec<u8>,
     pub(crate) config_sha256: String,
     pub(crate) config_in_tree: String,
-    /// All files to be uploaded, the config first.
+    /// All files to be uploaded, by their place in the tree.
     pub(crate) files: Vec<LocalFile>,
     /// Absolute paths that are only on the cluster, with their roles.
     pub(crate) on_cluster: Vec<(String, String)>,
@@ -78,74 +81,249 @@ impl Survey {
 /// Reads a config and finds what it needs. Waits for the disk: not for the runtime's workers.
 pub(crate) fn survey(config: &Path, inputs: &[String]) -> Result<Survey> {
     let (config_path, config_bytes) = read_config(config)?;
-    let base = config_path.parent().map_or_else(|| PathBuf::from("/"), Path::to_path_buf);
-    let name = file_name(&config_path)?;
-    let mut closure = Closure::new(&name);
+    let full = utf8(&config_path)?;
+    let mut closure = Closure::new(&full);
     loop {
         let needs = closure.needs();
         if needs.is_empty() {
             break;
         }
         for need in needs {
-            let found = if need.path == name {
-                Found::File { bytes: config_bytes.len() as u64, content: Some(config_bytes.clone()) }
-            } else {
-                look(&base.join(&need.path), need.content)
-            };
+            let found = look(Path::new(&need.path), need.want);
             closure.feed(&need.path, found);
         }
     }
-    let closed = closure.finish();
-    // placed below
-    let mut wanted: BTreeMap<PathBuf, String> = BTreeMap::new();
-    wanted.insert(lexical(&config_path), "config".to_owned());
-    for input in &closed.inputs {
-        if input.bytes.is_some() {
-            wanted.entry(lexical(&base.join(&input.path))).or_insert_with(|| input.role.clone());
-        }
+    let mut analysis = closure.finish();
+    let extra = further_inputs(paths::parent(&full), inputs)?;
+    let mut tree = Tree::around(&analysis, &extra);
+    for input in analysis.uploads() {
+        tree.add(input.path.as_deref().unwrap_or_default(), role_of(input.role));
     }
-    let _ = inputs;
-    let outputs: Vec<PathBuf> = closed
-        .output_paths
+    for path in &extra {
+        tree.add(path, "input".to_owned());
+    }
+    let Tree { ancestor, directory, placed, absolute_dir, findings } = tree;
+    analysis.findings.extend(findings);
+    let in_tree = |path: &str| paths::below(&ancestor.root, &paths::join(&directory, path));
+    let rewrites = analysis.rewrites(|input| {
+        let placed = placed.get(input.path.as_deref()?)?;
+        let from = paths::tidy(&paths::join(&ancestor.config_directory, &input.base));
+        let up = "../".repeat(from.split('/').filter(|part| !part.is_empty()).count());
+        placed.in_tree.starts_with(&absolute_dir).then(|| format!("{up}{}", placed.in_tree))
+    });
+    let uploaded = apply_rewrites(&config_bytes, &rewrites);
+    let changed = uploaded != config_bytes;
+    let rewritten = changed.then(|| line_diff(&analysis.config, &config_bytes, &uploaded));
+
+    // Directories that must be there for a path to open, or for an output to be written.
+    let mut output_dirs: Vec<String> = analysis
+        .outputs
+        .directories
         .iter()
-        .map(|path| lexical(&base.join(path)))
-        .filter_map(|path| path.parent().map(Path::to_path_buf))
+        .cloned()
+        .chain(placed.keys().flat_map(|path| paths::walked_through(path)))
+        .filter(|path| !paths::is_absolute(path))
+        .filter_map(|path| in_tree(&path))
+        .filter(|path| !path.is_empty())
         .collect();
-    let top = common_ancestor(wanted.keys().filter_map(|path| path.parent()).chain(outputs.iter().map(PathBuf::as_path)).chain([base.as_path()]));
-    let in_tree = |path: &Path| -> Result<String> {
-        path.strip_prefix(&top)
-            .ok()
-            .and_then(Path::to_str)
-            .map(str::to_owned)
-            .ok_or_else(|| Error::new(ErrorKind::InputMissing, format!("{} is not UTF-8", path.display())))
-    };
-    let mut files = Vec::new();
-    for (path, role) in &wanted {
-        let meta = fs::metadata(path).map_err(|why| unreadable(path, &why))?;
-        files.push(LocalFile {
-            in_tree: in_tree(path)?,
-            bytes: meta.len(),
-            role: role.clone(),
-            executable: false,
-            rewritten: None,
-            path: path.clone(),
+    output_dirs.sort_unstable();
+    output_dirs.dedup();
+
+    let mut by_place: BTreeMap<String, LocalFile> = BTreeMap::new();
+    for (path, place) in placed {
+        let is_config = path == analysis.config;
+        let local = PathBuf::from(paths::join(&directory, &path));
+        let meta = fs::metadata(&local).map_err(|why| unreadable(&local, &why))?;
+        by_place.entry(place.in_tree.clone()).or_insert(LocalFile {
+            bytes: if is_config { uploaded.len() as u64 } else { meta.len() },
+            role: place.role,
+            executable: is_executable(&meta),
+            rewritten: (is_config && changed).then(|| uploaded.clone().into()),
+            in_tree: place.in_tree,
+            path: local,
         });
     }
-    let output_dirs = outputs.iter().map(|path| in_tree(path)).collect::<Result<Vec<_>>>()?;
+    let config_in_tree = in_tree(&analysis.config)
+        .ok_or_else(|| Error::internal("the config lies outside its own tree"))?;
     let sum = Sha256::digest(&config_bytes);
-    let config_sha256 = sum.iter().map(|byte| format!("{byte:02x}")).collect();
     Ok(Survey {
-        config_in_tree: in_tree(&lexical(&config_path))?,
+        config_sha256: sum.iter().map(|byte| format!("{byte:02x}")).collect(),
+        on_cluster: analysis
+            .inputs
+            .iter()
+            .filter(|input| input.state == InputState::OnCluster)
+            .filter_map(|input| Some((input.path.clone()?, role_of(input.role))))
+            .collect(),
+        total_steps: analysis.plan.total_steps,
+        files: by_place.into_values().collect(),
+        findings: analysis.findings,
         config_path,
         config_bytes,
-        config_sha256,
-        files,
-        on_cluster: Vec::new(),
+        config_in_tree,
         output_dirs,
-        findings: closed.findings,
-        rewritten: None,
-        total_steps: closed.total_steps,
+        rewritten,
     })
+}
+
+/// Where the files of one config go in the uploaded tree.
+struct Tree {
+    ancestor: Ancestor,
+    /// The config's directory on this machine.
+    directory: String,
+    /// By the path as it is opened here: relative to the config's directory, or absolute.
+    placed: BTreeMap<String, Placed>,
+    /// Where inputs named by absolute paths go.
+    absolute_dir: String,
+    findings: Vec<Finding>,
+}
+
+struct Placed {
+    in_tree: String,
+    role: String,
+}
+
+impl Tree {
+    fn around(analysis: &Analysis, extra: &[String]) -> Self {
+        let anchored = analysis.anchored_paths();
+        let kept = anchored.iter().chain(extra).map(String::as_str);
+        let ancestor = paths::common_ancestor(&analysis.directory, kept);
+        let directory = analysis.directory.clone();
+        let taken = |name: &str| {
+            anchored.iter().chain(extra).any(|path| {
+                paths::below(&ancestor.root, &paths::join(&directory, path))
+                    .is_some_and(|place| place == name || place.starts_with(&format!("{name}/")))
+            })
+        };
+        let absolute_dir = (0..)
+            .map(|n| if n == 0 { "absolute_inputs".to_owned() } else { format!("absolute_inputs_{n}") })
+            .find(|name| !taken(name))
+            .unwrap_or_default();
+        Self { ancestor, directory, placed: BTreeMap::new(), absolute_dir, findings: Vec::new() }
+    }
+
+    fn add(&mut self, path: &str, role: String) {
+        if path.is_empty() || self.placed.contains_key(path) {
+            return;
+        }
+        let in_tree = if paths::is_absolute(path) {
+            self.absolute_place(path)
+        } else {
+            let opened = paths::join(&self.directory, path);
+            if leads_elsewhere(&opened) {
+                let message = format!(
+                    "The path {path} goes through a symbolic link and up again: it would open another \
+                     file on the cluster, where the tree holds no links. Write the path without the link."
+                );
+                self.findings.push(Finding::of_config(Severity::Error, Code::InputUnreadable, message));
+            }
+            paths::below(&self.ancestor.root, &opened).unwrap_or_default()
+        };
+        self.placed.insert(path.to_owned(), Placed { in_tree, role });
+    }
+
+    /// The place of an input that is named by an absolute path: its own name, made unique.
+    fn absolute_place(&self, path: &str) -> String {
+        let name = paths::file_name(path);
+        (0..)
+            .map(|n| match n {
+                0 => format!("{}/{name}", self.absolute_dir),
+                n => format!("{}/{n}/{name}", self.absolute_dir),
+            })
+            .find(|place| self.placed.values().all(|placed| placed.in_tree != *place))
+            .unwrap_or_default()
+    }
+}
+
+/// Whether the kernel's meaning of a path differs from the text's.
+fn leads_elsewhere(opened: &str) -> bool {
+    let parent = |path: &str| fs::canonicalize(paths::parent(path)).ok();
+    opened.contains("..") && parent(opened) != parent(&paths::tidy(opened))
+}
+
+fn role_of(role: Role) -> String {
+    serde_json::to_value(role)
+        .ok()
+        .and_then(|word| word.as_str().map(str::to_owned))
+        .unwrap_or_else(|| "other".to_owned())
+}
+
+/// The files that the caller names beside the closure: paths or globs relative to the config's
+/// directory; a directory stands for all files below it.
+fn further_inputs(directory: &str, patterns: &[String]) -> Result<Vec<String>> {
+    let mut found = Vec::new();
+    for pattern in patterns {
+        let bad = |why: String| Error::bad_param("inputs", format!("{pattern:?}: {why}"));
+        if pattern.is_empty() || paths::is_absolute(pattern) || pattern.contains('\0') {
+            return Err(bad("must be relative to the config's directory".to_owned()));
+        }
+        let whole = paths::join(&glob::Pattern::escape(directory), pattern);
+        let before = found.len();
+        for entry in glob::glob(&whole).map_err(|why| bad(why.to_string()))? {
+            let path = entry.map_err(|why| bad(why.to_string()))?;
+            gather(&path, &mut found).map_err(|why| unreadable(&path, &why))?;
+            if found.len() > MOST_FILES {
+                return Err(bad(format!("more than {MOST_FILES} files")));
+            }
+        }
+        if found.len() == before {
+            return Err(Error::new(
+                ErrorKind::InputMissing,
+                format!("No file matches the input {pattern:?} in {directory}."),
+            )
+            .hinted("Paths and globs are relative to the config's directory."));
+        }
+    }
+    found
+        .iter()
+        .map(|path| {
+            let path = utf8(path)?;
+            // Relative to the config's directory again, climbing where it must.
+            Ok(relative_to(directory, &path))
+        })
+        .collect()
+}
+
+fn gather(path: &Path, found: &mut Vec<PathBuf>) -> io::Result<()> {
+    if fs::metadata(path)?.is_dir() {
+        let mut entries: Vec<_> = fs::read_dir(path)?.collect::<io::Result<_>>()?;
+        entries.sort_by_key(fs::DirEntry::file_name);
+        for entry in entries {
+            // A link to a directory may lead round in a circle.
+            if found.len() <= MOST_FILES && !(entry.file_type()?.is_symlink() && entry.path().is_dir()) {
+                gather(&entry.path(), found)?;
+            }
+        }
+    } else {
+        found.push(path.to_path_buf());
+    }
+    Ok(())
+}
+
+/// A path as seen from a directory, both absolute.
+fn relative_to(directory: &str, path: &str) -> String {
+    let (directory, path) = (paths::tidy(directory), paths::tidy(path));
+    let shared = directory.split('/').zip(path.split('/')).take_while(|(a, b)| a == b).count();
+    let up = directory.split('/').skip(shared).filter(|part| !part.is_empty()).map(|_| "..");
+    up.chain(path.split('/').skip(shared)).collect::<Vec<_>>().join("/")
+}
+
+#[cfg(unix)]
+fn is_executable(meta: &fs::Metadata) -> bool {
+    std::os::unix::fs::PermissionsExt::mode(&meta.permissions()) & 0o111 != 0
+}
+
+/// The lines that differ between two texts of the same number of lines, as a unified diff without
+/// context.
+fn line_diff(name: &str, old: &[u8], new: &[u8]) -> String {
+    use std::fmt::Write as _;
+    let (old, new) = (String::from_utf8_lossy(old), String::from_utf8_lossy(new));
+    let mut diff = format!("--- {name} (yours)\n+++ {name} (uploaded)\n");
+    for (number, (old, new)) in (1..).zip(old.lines().zip(new.lines())) {
+        if old != new {
+            let _ = write!(diff, "@@ -{number} +{number} @@\n-{old}\n+{new}\n");
+        }
+    }
+    diff
 }
 
 /// The config's canonical place and its bytes.
@@ -180,65 +358,40 @@ fn unreadable(path: &Path, why: &io::Error) -> Error {
         .hinted("Check the path and its permissions. Unsaved changes in an editor are not seen.")
 }
 
-fn file_name(path: &Path) -> Result<String> {
-    path.file_name().and_then(|name| name.to_str()).map(str::to_owned).ok_or_else(|| {
+/// What stands at a path.
+fn look(path: &Path, want: Want) -> Found {
+    let meta = match fs::metadata(path) {
+        Err(why) if why.kind() == io::ErrorKind::NotFound => return Found::Missing,
+        Err(why) => return Found::Unreadable(why.to_string()),
+        Ok(meta) => meta,
+    };
+    if meta.is_dir() {
+        let names = |dir: fs::ReadDir| {
+            dir.flatten().filter_map(|entry| entry.file_name().into_string().ok()).collect()
+        };
+        let entries = (want == Want::Entries).then(|| fs::read_dir(path).map(names).ok()).flatten();
+        return Found::Directory { entries };
+    }
+    if !meta.is_file() {
+        return Found::Unreadable("it is not a regular file".to_owned());
+    }
+    // Opened even when only its size matters: an unreadable input must be found now.
+    let read = match want {
+        Want::Content { max_bytes } if meta.len() <= max_bytes => fs::read(path).map(Some),
+        _ => fs::File::open(path).map(|_| None),
+    };
+    match read {
+        Ok(content) => Found::File { bytes: meta.len(), content },
+        Err(why) => Found::Unreadable(why.to_string()),
+    }
+}
+
+fn utf8(path: &Path) -> Result<String> {
+    path.to_str().map(str::to_owned).ok_or_else(|| {
         Error::new(
             ErrorKind::ConfigNotReadable,
-            format!("The file name of {} is not UTF-8.", path.display()),
+            format!("The path {} is not UTF-8.", path.display()),
         )
         .hinted("Rename it with plain letters.")
     })
-}
-
-/// What stands at a path.
-fn look(path: &Path, content: bool) -> Found {
-    match fs::metadata(path) {
-        Err(why) if why.kind() == io::ErrorKind::NotFound => Found::Missing,
-        Err(why) => Found::Unreadable(why.to_string()),
-        Ok(meta) if meta.is_dir() => Found::Directory,
-        Ok(meta) if !meta.is_file() => Found::Unreadable("it is not a regular file".to_owned()),
-        Ok(meta) => {
-            // Opened even when only its size matters: an unreadable input must be found now.
-            let read = if content && meta.len() <= LARGEST_TEXT {
-                fs::read(path).map(Some)
-            } else {
-                fs::File::open(path).map(|_| None)
-            };
-            match read {
-                Ok(content) => Found::File { bytes: meta.len(), content },
-                Err(why) => Found::Unreadable(why.to_string()),
-            }
-        }
-    }
-}
-
-/// `.` and `..` taken out as text.
-fn lexical(path: &Path) -> PathBuf {
-    let mut plain = PathBuf::new();
-    for part in path.components() {
-        match part {
-            Component::CurDir => {}
-            Component::ParentDir => {
-                plain.pop();
-            }
-            part => plain.push(part),
-        }
-    }
-    plain
-}
-
-/// The deepest directory that holds all of them.
-fn common_ancestor<'a>(dirs: impl Iterator<Item = &'a Path>) -> PathBuf {
-    dirs.fold(None::<PathBuf>, |top, dir| {
-        Some(match top {
-            None => dir.to_path_buf(),
-            Some(top) => top
-                .components()
-                .zip(dir.components())
-                .take_while(|(a, b)| a == b)
-                .map(|(a, _)| a)
-                .collect(),
-        })
-    })
-    .unwrap_or_else(|| PathBuf::from("/"))
 }
