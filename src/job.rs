@@ -330,6 +330,10 @@ pub struct Attempt {
     pub max_rss: Option<u64>,
     /// How often it was started again under the same id.
     pub restarts: u32,
+    /// Its submission left no trace in any source past the grace period. If the person asks again,
+    /// a lock without a receipt may be taken over.
+    #[serde(default)]
+    pub untraced: bool,
 }
 
 /// What went wrong, kept with the job.

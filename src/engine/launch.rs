@@ -50,6 +50,7 @@ pub(crate) fn plan(job: &Job, cluster: &config::Cluster, ready: &Ready) -> Resul
         command: job.spec.launch.clone().unwrap_or_else(|| cluster.launch.clone()),
         requeue: cluster.requeue,
         max_running: cluster.max_running,
+        take_over: job.attempt().is_some_and(|attempt| attempt.untraced),
     })
 }
 

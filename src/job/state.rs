@@ -187,6 +187,9 @@ impl Job {
                 };
                 job.state = JobState::Submitting { since, step: *step };
                 job.error = Some(error.clone());
+                if let (SubmitStep::Unconfirmed, Some(attempt)) = (step, job.attempts.last_mut()) {
+                    attempt.untraced = true;
+                }
                 (Source::Local, Some(error.message.clone()))
             }
             Fact::SubmitSent => {
@@ -700,6 +703,7 @@ impl Attempt {
             time_limit: None,
             max_rss: None,
             restarts: 0,
+            untraced: false,
         }
     }
 }
