@@ -34,11 +34,6 @@ use crate::rpc::{self, Opening};
 use framing::{Fault, Frames, MAX_MESSAGE};
 use session::Session;
 
-/// How long requests that were withdrawn may take to answer.
-const GRACE: Duration = Duration::from_secs(2);
-/// How long the client may take to read the last answers.
-const FLUSH: Duration = Duration::from_secs(5);
-
 /// How a session is served.
 #[derive(Debug, Clone)]
 pub struct Options {
@@ -50,6 +45,9 @@ pub struct Options {
     pub owns_engine: bool,
     /// How long requests may go on after the end of input.
     pub linger: Duration,
+    /// How long requests may take to answer once they were withdrawn, and the client to read the
+    /// last answers.
+    pub grace: Duration,
 }
 
 impl Default for Options {
@@ -65,6 +63,7 @@ impl Default for Options {
             owns_engine: true,
             // Long enough for an upload of some gigabytes, whose job would else be lost.
             linger: Duration::from_mins(10),
+            grace: Duration::from_secs(3),
         }
     }
 }
@@ -165,7 +164,7 @@ where
     };
     if !finished {
         session.withdraw_all();
-        let _ = timeout(GRACE, session.settle()).await;
+        let _ = timeout(options.grace, session.settle()).await;
     }
     if let Some(engine) = engine.opened().filter(|_| options.owns_engine) {
         for left in engine.shut_down().await {
@@ -179,7 +178,7 @@ where
         drop(outbox);
         (&mut writing).await
     };
-    match timeout(FLUSH, flushed).await {
+    match timeout(options.grace, flushed).await {
         Ok(Ok(Err(error))) => tracing::debug!(%error, "the client did not read to the end"),
         Ok(_) => {}
         Err(_) => tracing::warn!("The client did not read its last answers."),
