@@ -66,6 +66,7 @@ fn job(n: u32) -> Job {
         attempts: Vec::new(),
         error: None,
         cancel_asked: None,
+        delete_remote: false,
         delete_asked: None,
         archive_asked: None,
         absence: None,

@@ -45,7 +45,7 @@ fn a_hidden_job_is_told_once_it_is_whole_as_new() {
     let (_dir, store) = fresh();
     let id = intent(1).id;
     assert_eq!(put(&store, intent(1)), 0);
-    record(&store, &id, &Fact::DeleteAsked, at(60)).unwrap();
+    record(&store, &id, &Fact::DeleteAsked { remote_files: false }, at(60)).unwrap();
     let all = JobFilter {
         limit: 9,
         ..JobFilter::default()
