@@ -184,6 +184,18 @@ pub fn ctl(args: &[&str]) -> String {
     String::from_utf8_lossy(&output.stdout).into_owned()
 }
 
+/// How many jobs with a working directory below this one came to this end, by Slurm's records.
+pub fn ended_below(dir: &str, state: &str) -> usize {
+    let fields = "State,WorkDir";
+    let queue = slurm(&["squeue", "-h", "-t", "all", "-o", "%T|%Z"]);
+    let records = slurm(&["sacct", "-a", "-X", "-n", "-P", "-S", "now-1hour", "-o", fields]);
+    let count = |text: &str| {
+        let rows = text.lines().filter_map(|line| line.split_once('|'));
+        rows.filter(|(word, work)| *word == state && work.starts_with(dir)).count()
+    };
+    count(&queue).max(count(&records))
+}
+
 /// How many jobs Slurm ever had with a working directory below this one, by its own records:
 /// the queue and the accounting together.
 pub fn submissions_below(dir: &str) -> Vec<String> {
@@ -279,6 +291,11 @@ impl Client {
     pub fn wait_for_any_notification(&mut self, patience: Duration) {
         let (runtime, wire) = self.wire();
         runtime.block_on(wire.wait_for_news(patience));
+    }
+
+    /// What is expected next must come from now on.
+    pub fn forget_news(&mut self) {
+        self.wire().1.forget_news();
     }
 
     /// `kill -9`.

@@ -134,6 +134,12 @@ impl Client {
         }
     }
 
+    /// Drops what has been kept: what is expected next must come from now on.
+    pub(crate) fn forget_news(&mut self) {
+        self.kept.clear();
+        while self.inbox.try_recv().is_ok() {}
+    }
+
     /// Ends the process at once, as `kill -9` does.
     pub(crate) async fn kill(&mut self) {
         self.at_ease = true;
