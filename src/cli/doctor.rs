@@ -1,4 +1,4 @@
-//! The doctor's checks as a table for people. [pure]
+//! The doctor's checks as a table for people. Pure.
 
 use std::fmt::Write as _;
 
