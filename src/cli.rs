@@ -1,0 +1,147 @@
+//! The command line. Each subcommand is thin: it works over the same wire or the same tables.
+
+mod call;
+mod demo;
+mod doctor;
+mod examine;
+mod logs;
+mod schema;
+mod serve;
+
+use std::io::Write as _;
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+use tokio::runtime::Runtime;
+
+use crate::config::Home;
+use crate::engine::Engine;
+use crate::error::{Error, ErrorKind, Result};
+use crate::protocol::{ServerFacts, VERSION};
+use crate::rpc::Opening;
+
+/// Runs NAMD on Slurm clusters from the editor: a JSON-RPC server on stdin and stdout.
+#[derive(Debug, Parser)]
+#[command(name = "namdrunner", version, about, after_help = HELP)]
+struct Arguments {
+    #[command(subcommand)]
+    command: Option<Command>,
+}
+
+const HELP: &str = "\
+Without a command it serves. Files: NAMDRUNNER_HOME=DIR puts settings, data, logs and runtime files
+below DIR. NAMDRUNNER_LOG=error|warn|info|debug|trace says how much is written to the log file.
+
+Exit codes
+  serve   0 after shutdown and exit, or at the end of input; 1 after exit without shutdown
+  call    0 a result; 1 an error answer (printed to stderr as JSON)
+          with --follow: 0 COMPLETED, 3 FAILED, 4 CANCELLED, 5 UNKNOWN; 1 it ended otherwise
+  all     2 wrong arguments";
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Serves one client on stdin and stdout (the default)
+    Serve,
+    /// Makes one call and prints its result
+    Call(call::Arguments),
+    /// Checks the settings, the connection and everything a cluster needs to have
+    Doctor(examine::Arguments),
+    /// Shows a small job from its config to its end, on this machine
+    Demo {
+        /// Leave the demo's files where they are
+        #[arg(long)]
+        keep: bool,
+    },
+    /// Prints the OpenRPC document, or writes all generated files
+    Schema(schema::Arguments),
+}
+
+/// Runs the command line of this process.
+pub fn run() -> ExitCode {
+    let arguments = Arguments::parse();
+    match arguments.command.unwrap_or(Command::Serve) {
+        Command::Serve => with_server(|runtime, home| Ok(runtime.block_on(serve::run(home)))),
+        Command::Call(arguments) => {
+            with_server(|runtime, home| runtime.block_on(call::run(home, arguments)))
+        }
+        Command::Doctor(arguments) => {
+            with_server(|runtime, home| runtime.block_on(examine::run(home, &arguments)))
+        }
+        Command::Demo { keep } => demo::run(keep),
+        Command::Schema(arguments) => ended(schema::run(&arguments)),
+    }
+}
+
+/// What commands with an engine need: a place for files, logs, and a runtime.
+fn with_server(work: impl FnOnce(&Runtime, Home) -> Result<ExitCode>) -> ExitCode {
+    let home = match Home::from_env() {
+        Ok(home) => home,
+        Err(error) => return ended(Err(error)),
+    };
+    let _logs = logs::start(&home.state_dir);
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .enable_all()
+        .build()
+        .map_err(|error| Error::internal("No threads could be started.").caused_by(error));
+    match runtime {
+        Ok(runtime) => {
+            let code = ended(work(&runtime, home));
+            // A thread may wait for input for ever.
+            runtime.shutdown_background();
+            code
+        }
+        Err(error) => ended(Err(error)),
+    }
+}
+
+/// The exit code of a command; an error is told on stderr.
+fn ended(result: Result<ExitCode>) -> ExitCode {
+    result.unwrap_or_else(|error| {
+        let mut stderr = std::io::stderr().lock();
+        let _ = writeln!(stderr, "namdrunner: {error}");
+        if let Some(hint) = &error.hint {
+            let _ = writeln!(stderr, "{hint}");
+        }
+        match error.kind {
+            ErrorKind::InvalidParams => ExitCode::from(2),
+            _ => ExitCode::FAILURE,
+        }
+    })
+}
+
+/// The engine over a home, opened when it is first needed.
+fn engine(home: &Home) -> Opening {
+    let home = home.clone();
+    Opening::by(move || open(home.clone()))
+}
+
+/// Opening reads settings and database from the disk: off the threads that serve.
+async fn open(home: Home) -> Result<Engine> {
+    let options = options()?;
+    tokio::task::spawn_blocking(move || Engine::start(home, options))
+        .await
+        .unwrap_or_else(|broken| Err(Error::internal("Starting broke off.").caused_by(broken)))
+}
+
+/// What tests turn.
+fn options() -> Result<crate::engine::Options> {
+    let mut options = crate::engine::Options::default();
+    if let Ok(text) = std::env::var("NAMDRUNNER_GRACE_SECONDS") {
+        options.grace_seconds = text.parse().map_err(|_| {
+            let why = format!("NAMDRUNNER_GRACE_SECONDS={text} is not a number of seconds.");
+            Error::new(ErrorKind::SettingsInvalid, why)
+        })?;
+    }
+    Ok(options)
+}
+
+/// What `initialize` tells of this server.
+fn facts(home: &Home) -> ServerFacts {
+    ServerFacts {
+        protocol: VERSION,
+        home: home.data_dir.display().to_string(),
+        config_file: home.config_file.display().to_string(),
+        log_dir: home.state_dir.display().to_string(),
+    }
+}

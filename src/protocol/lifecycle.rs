@@ -1,0 +1,111 @@
+//! The session itself: the part that is as in the Language Server Protocol.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+/// What `initialize` takes. All other LSP fields are accepted and ignored.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct InitializeParams {
+    /// Who the client is, as LSP clients say it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub client_info: Option<ClientInfo>,
+    /// What is special to this server.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub initialization_options: Option<InitializationOptions>,
+}
+
+/// What `initialize` takes that is special to this server.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct InitializationOptions {
+    /// Who the client is.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub client: Option<ClientInfo>,
+    /// A person is there to answer prompts. Absent: no.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub can_prompt: Option<bool>,
+}
+
+/// A client's name and version.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct ClientInfo {
+    /// Its name.
+    pub name: String,
+    /// Its version.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub version: Option<String>,
+}
+
+/// What `initialize` gives.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct InitializeResult {
+    /// What this server does of LSP.
+    pub capabilities: ServerCapabilities,
+    /// Who the server is.
+    pub server_info: ServerInfo,
+    /// What is special to this server.
+    pub namdrunner: ServerFacts,
+}
+
+/// What this server does of LSP.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct ServerCapabilities {
+    /// How characters of positions are counted: `utf-16`.
+    pub position_encoding: String,
+}
+
+/// The server's name and version.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct ServerInfo {
+    /// `namdrunner`.
+    pub name: String,
+    /// The program's version.
+    pub version: String,
+}
+
+/// What a client may want to know of this server.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct ServerFacts {
+    /// The protocol's version. It grows only when something a client could rely on goes away.
+    pub protocol: u32,
+    /// Where the server keeps its data.
+    pub home: String,
+    /// The settings file, whether it exists or not.
+    pub config_file: String,
+    /// The directory of the server's log files.
+    pub log_dir: String,
+}
+
+/// What `$/cancelRequest` takes.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct CancelParams {
+    /// The id of the request that is withdrawn.
+    pub id: RequestId,
+}
+
+/// The id of a request.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(untagged)]
+pub enum RequestId {
+    /// A number.
+    Number(i64),
+    /// A text.
+    Text(String),
+}
+
+/// Where `$/progress` is reported to: chosen by the caller, one for each request.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(untagged)]
+pub enum ProgressToken {
+    /// A number.
+    Number(i64),
+    /// A text.
+    Text(String),
+}

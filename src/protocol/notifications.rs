@@ -1,0 +1,119 @@
+//! What the server tells without being asked.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::{ClusterStatus, Job, Phase, ProgressToken, Source, Status, Time};
+
+/// A change of a job was committed. Also sent when the status stays and something else changed:
+/// then `from` and `to` are equal.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct JobStatusChanged {
+    /// The change's number in this store.
+    pub seq: u64,
+    /// The job.
+    pub job_id: String,
+    /// The job, as it is after the change.
+    pub job: Job,
+    /// The status before. Absent: the job was made.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub from: Option<Status>,
+    /// The status after.
+    pub to: Status,
+    /// The finer phase after.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub phase: Option<Phase>,
+    /// When, by this machine's clock.
+    pub at: Time,
+    /// Who witnessed it.
+    pub source: Source,
+    /// What the witness said: the raw line, or a few words.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub evidence: Option<String>,
+    /// Seconds spent in the status before.
+    pub seconds_in_from: u64,
+}
+
+/// A job was deleted.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct JobDeleted {
+    /// The change's number in this store.
+    pub seq: u64,
+    /// The job.
+    pub job_id: String,
+}
+
+/// A cluster's health changed.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct ClusterStatusChanged {
+    /// The cluster.
+    pub cluster: String,
+    /// How it is now.
+    pub status: ClusterStatus,
+}
+
+/// A look at a cluster ended.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct SyncCompleted {
+    /// The cluster.
+    pub cluster: String,
+    /// When the look ended.
+    pub at: Time,
+    /// How many jobs were asked about.
+    pub queried: u64,
+    /// How many jobs changed.
+    pub changed: u64,
+    /// How long it took, in milliseconds.
+    pub took_ms: u64,
+    /// Why it failed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub error: Option<String>,
+}
+
+/// How far a request is.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct ProgressParams {
+    /// The request's `workDoneToken`.
+    pub token: ProgressToken,
+    /// What is told: once `begin`, then any number of `report`, once `end`, in this order and before
+    /// the request's answer.
+    pub value: Progress,
+}
+
+/// One piece of progress.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", tag = "kind")]
+pub enum Progress {
+    /// The request is being worked on.
+    Begin {
+        /// What is being done.
+        title: String,
+        /// Whether `$/cancelRequest` has an effect.
+        cancellable: bool,
+    },
+    /// It has come further.
+    Report {
+        /// What is being done now.
+        message: String,
+        /// Percent done, 0 to 100, never falling.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        percentage: Option<u32>,
+    },
+    /// The answer follows.
+    End {},
+}
+
+/// Something for the client's log.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct LogMessage {
+    /// 1 error, 2 warning, 3 information.
+    #[serde(rename = "type")]
+    pub level: u32,
+    /// The message.
+    pub message: String,
+}

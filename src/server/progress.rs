@@ -1,0 +1,89 @@
+//! `$/progress` of one request: begin, reports now and then, end.
+
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+
+use crate::engine;
+use crate::protocol::{OnProgress, Progress, ProgressParams, ProgressToken};
+
+use super::message::notification;
+use super::outbox::Outbox;
+
+/// The least time between two reports.
+const PAUSE: Duration = Duration::from_millis(100);
+
+/// Reports the progress of one request.
+pub(super) struct Reporter {
+    outbox: Outbox,
+    token: ProgressToken,
+    told: Mutex<Told>,
+}
+
+/// What was told last.
+#[derive(Default)]
+struct Told {
+    at: Option<Instant>,
+    percentage: u32,
+}
+
+impl Reporter {
+    /// Tells that the request is being worked on.
+    pub(super) async fn begin(
+        outbox: Outbox,
+        token: ProgressToken,
+        title: &str,
+        cancellable: bool,
+    ) -> Arc<Self> {
+        let this = Self {
+            outbox,
+            token,
+            told: Mutex::default(),
+        };
+        let begin = Progress::Begin {
+            title: title.to_owned(),
+            cancellable,
+        };
+        // A client that is gone is noticed by the session.
+        let _ = this.outbox.send(this.message(begin)).await;
+        Arc::new(this)
+    }
+
+    /// Tells how far it is, unless that was told a moment ago or the client is slow to read: the
+    /// next report makes up for it.
+    pub(super) fn report(&self, progress: &engine::Progress) {
+        let Ok(mut told) = self.told.lock() else {
+            return;
+        };
+        let now = Instant::now();
+        if told.at.is_some_and(|at| now.duration_since(at) < PAUSE) {
+            return;
+        }
+        let percentage = (progress.total > 0).then(|| {
+            let percent = progress.done.min(progress.total) as f64 / progress.total as f64 * 100.0;
+            // Between 0 and 100 by construction.
+            #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)]
+            let percent = percent as u32;
+            percent.max(told.percentage)
+        });
+        let report = Progress::Report {
+            message: progress.message.clone(),
+            percentage,
+        };
+        if self.outbox.offer(self.message(report)) {
+            told.at = Some(now);
+            told.percentage = percentage.unwrap_or(told.percentage);
+        }
+    }
+
+    /// Tells that the answer follows.
+    pub(super) async fn end(&self) {
+        let _ = self.outbox.send(self.message(Progress::End {})).await;
+    }
+
+    fn message(&self, value: Progress) -> String {
+        notification::<OnProgress>(&ProgressParams {
+            token: self.token.clone(),
+            value,
+        })
+    }
+}

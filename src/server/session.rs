@@ -1,0 +1,365 @@
+//! One client's session: what it has asked, and what it is told.
+
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use futures_util::FutureExt as _;
+use futures_util::future::{BoxFuture, join_all, ready};
+use jsonrpsee::Methods;
+use jsonrpsee::types::ErrorObjectOwned;
+use serde::Deserialize;
+use serde_json::value::RawValue;
+use tokio::sync::broadcast::Receiver;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use crate::engine::Event;
+use crate::error::{Error, Result};
+use crate::protocol::{
+    CancelRequest, ClientInfo, ExitNow, INVALID_REQUEST, Initialize, InitializeParams,
+    InitializeResult, Initialized, LogMessage, Method, Notification, OnLogMessage,
+    ServerCapabilities, ServerFacts, ServerInfo, Shutdown, Subscribe, SubscribeResult, method,
+};
+use crate::rpc::failure::{self, refusal};
+use crate::rpc::{self, Opening};
+
+use super::message::{self, Id, Incoming, Message, Params, Request, notification};
+use super::notices::{self, Told};
+use super::outbox::Outbox;
+use super::work::Work;
+
+/// What may be worked on at once: requests, where each 64 KiB of text count as one.
+const ROOM: u32 = 1024;
+
+/// One client's session, shared by the tasks of its requests.
+pub(super) struct Session {
+    pub(super) methods: Methods,
+    pub(super) outbox: Outbox,
+    /// Answers every request that is left.
+    pub(super) abandon: CancellationToken,
+    engine: Opening,
+    facts: ServerFacts,
+    room: Arc<Semaphore>,
+    /// The tasks of requests.
+    tasks: TaskTracker,
+    /// Requests that are being worked on, by a number of ours: a client may use an id twice.
+    in_flight: Mutex<HashMap<u64, (Id, CancellationToken)>>,
+    next: AtomicU64,
+    initialized: AtomicBool,
+    shut_down: AtomicBool,
+    listening: AtomicBool,
+    /// Withdraws every request, as `$/cancelRequest` would.
+    withdraw: CancellationToken,
+    /// Ends the passing on of notifications.
+    silence: CancellationToken,
+}
+
+/// An answer on its way out. What waits until it is on its way waits for the drop of `_then`.
+pub(super) struct Reply {
+    text: String,
+    _then: Option<oneshot::Sender<()>>,
+}
+
+impl From<String> for Reply {
+    fn from(text: String) -> Self {
+        Self { text, _then: None }
+    }
+}
+
+impl Session {
+    pub(super) fn new(
+        methods: Methods,
+        engine: Opening,
+        outbox: Outbox,
+        facts: ServerFacts,
+    ) -> Arc<Self> {
+        Arc::new(Self {
+            methods,
+            outbox,
+            abandon: CancellationToken::new(),
+            engine,
+            facts,
+            room: Arc::new(Semaphore::new(ROOM as usize)),
+            tasks: TaskTracker::new(),
+            in_flight: Mutex::default(),
+            next: AtomicU64::new(0),
+            initialized: AtomicBool::new(false),
+            shut_down: AtomicBool::new(false),
+            listening: AtomicBool::new(false),
+            withdraw: CancellationToken::new(),
+            silence: CancellationToken::new(),
+        })
+    }
+
+    /// Whether `shutdown` was asked.
+    pub(super) fn was_shut_down(&self) -> bool {
+        self.shut_down.load(Ordering::SeqCst)
+    }
+
+    /// Waits until every request has its answer on its way.
+    pub(super) async fn settle(&self) {
+        self.tasks.close();
+        self.tasks.wait().await;
+    }
+
+    /// Withdraws every request.
+    pub(super) fn withdraw_all(&self) {
+        self.withdraw.cancel();
+    }
+
+    /// Answers every request that is left, and tells nothing more.
+    pub(super) fn abandon_all(&self) {
+        self.abandon.cancel();
+        self.silence.cancel();
+    }
+
+    /// Takes one frame; waits while too much is being worked on. Says whether it was `exit`.
+    pub(super) async fn receive(self: &Arc<Self>, text: &str) -> bool {
+        let cost = u32::try_from(text.len() / (64 * 1024)).map_or(ROOM, |cost| cost + 1);
+        let room = Arc::clone(&self.room).acquire_many_owned(cost.min(ROOM));
+        let Ok(room) = room.await else {
+            return true;
+        };
+        match message::read(text) {
+            Incoming::One(one) => self.receive_one(one, room),
+            Incoming::Batch(batch) => self.receive_batch(batch, room),
+        }
+    }
+
+    fn receive_one(self: &Arc<Self>, one: Message, room: OwnedSemaphorePermit) -> bool {
+        let (answer, exit) = self.begin(one);
+        if let Some(answer) = answer {
+            let outbox = self.outbox.clone();
+            self.tasks.spawn(async move {
+                let reply = answer.await;
+                // A client that is gone is noticed by the server.
+                let _ = outbox.send(reply.text).await;
+                drop(room);
+            });
+        }
+        exit
+    }
+
+    fn receive_batch(self: &Arc<Self>, batch: Vec<Message>, room: OwnedSemaphorePermit) -> bool {
+        let mut exit = false;
+        let mut answers = Vec::new();
+        for one in batch {
+            let (answer, exits) = self.begin(one);
+            exit |= exits;
+            answers.extend(answer.map(|answer| self.tasks.spawn(answer)));
+        }
+        if !answers.is_empty() {
+            let outbox = self.outbox.clone();
+            self.tasks.spawn(async move {
+                let replies: Vec<Reply> = join_all(answers).await.into_iter().flatten().collect();
+                let texts: Vec<&str> = replies.iter().map(|reply| reply.text.as_str()).collect();
+                let _ = outbox.send(format!("[{}]", texts.join(","))).await;
+                drop(room);
+            });
+        }
+        exit
+    }
+
+    /// Begins with one message: gives its answer, if it gets one, and says whether it was `exit`.
+    /// What must happen in the order of arrival happens before this returns.
+    fn begin(self: &Arc<Self>, one: Message) -> (Option<BoxFuture<'static, Reply>>, bool) {
+        match one {
+            Message::Request(request) => (Some(self.answer(request)), false),
+            Message::Notification(note) => (None, self.take_note(&note)),
+            Message::Bad(answer) => (Some(ready(answer.into()).boxed()), false),
+            Message::Answer => {
+                tracing::debug!("an answer came to something that was not asked");
+                (None, false)
+            }
+        }
+    }
+
+    fn answer(self: &Arc<Self>, request: Request) -> BoxFuture<'static, Reply> {
+        let id = request.id.clone();
+        if self.was_shut_down() {
+            let why = "The server has been shut down; only `exit` is left.";
+            return ready(message::invalid(&id, why).into()).boxed();
+        }
+        match request.method.as_str() {
+            Initialize::NAME => {
+                let text = match self.initialize(&request.params) {
+                    Ok(result) => message::success(&id, &result),
+                    Err(error) => message::failure(&id, &error),
+                };
+                ready(text.into()).boxed()
+            }
+            Shutdown::NAME => {
+                self.shut_down.store(true, Ordering::SeqCst);
+                ready(message::success(&id, &()).into()).boxed()
+            }
+            Subscribe::NAME => {
+                let this = Arc::clone(self);
+                let subscribed = async move {
+                    let answer = this.subscribe(&id).await;
+                    answer.unwrap_or_else(|error| {
+                        failure::log(Subscribe::NAME, &error);
+                        message::failure(&id, &failure::object(&error)).into()
+                    })
+                };
+                subscribed.boxed()
+            }
+            name if self.methods.method(name).is_none() => {
+                ready(message::failure(&id, &failure::no_such_method(name)).into()).boxed()
+            }
+            _ => Work::new(self, request).run().boxed(),
+        }
+    }
+
+    fn initialize(&self, params: &Params) -> Result<InitializeResult, ErrorObjectOwned> {
+        let params: InitializeParams =
+            rpc::from_text(params.text()).map_err(|error| failure::object(&error))?;
+        if self.initialized.swap(true, Ordering::SeqCst) {
+            return Err(refusal(
+                INVALID_REQUEST,
+                "The session was initialized before.",
+                "Send `initialize` once.",
+            ));
+        }
+        let options = params.initialization_options.unwrap_or_default();
+        if let Some(ClientInfo { name, version }) = options.client.or(params.client_info) {
+            tracing::info!(name, version, "a client is here");
+        }
+        Ok(InitializeResult {
+            capabilities: ServerCapabilities {
+                position_encoding: "utf-16".into(),
+            },
+            server_info: ServerInfo {
+                name: env!("CARGO_PKG_NAME").into(),
+                version: env!("CARGO_PKG_VERSION").into(),
+            },
+            namdrunner: self.facts.clone(),
+        })
+    }
+
+    /// Takes a notification; says whether it was `exit`. Unknown ones are ignored, as LSP has it.
+    fn take_note(self: &Arc<Self>, note: &Request) -> bool {
+        match note.method.as_str() {
+            Initialized::NAME => self.listen_when_open(),
+            CancelRequest::NAME => self.cancel(&note.params),
+            ExitNow::NAME => return true,
+            name if method(name).is_some() => tracing::warn!(
+                "A {name} without an id was ignored: nobody could have been told how it went."
+            ),
+            name => tracing::debug!(name, "a notification was ignored"),
+        }
+        false
+    }
+
+    fn cancel(&self, params: &Params) {
+        #[derive(Deserialize)]
+        struct Withdrawn<'a> {
+            #[serde(borrow)]
+            id: &'a RawValue,
+        }
+        let withdrawn: Option<Withdrawn<'_>> = serde_json::from_str(params.text()).ok();
+        let Some(id) = withdrawn.and_then(|withdrawn| Id::read(withdrawn.id)) else {
+            tracing::warn!("A $/cancelRequest without the id of a request was ignored.");
+            return;
+        };
+        let in_flight = self.in_flight.lock();
+        let in_flight = in_flight.unwrap_or_else(PoisonError::into_inner);
+        for (_, token) in in_flight.values().filter(|(other, _)| *other == id) {
+            token.cancel();
+        }
+    }
+
+    /// Notes that a request is being worked on: its number, and the token that withdraws it.
+    pub(super) fn enter(&self, id: &Id) -> (u64, CancellationToken) {
+        let number = self.next.fetch_add(1, Ordering::Relaxed);
+        let token = self.withdraw.child_token();
+        let in_flight = self.in_flight.lock();
+        let mut in_flight = in_flight.unwrap_or_else(PoisonError::into_inner);
+        in_flight.insert(number, (id.clone(), token.clone()));
+        (number, token)
+    }
+
+    /// Notes that a request has its answer.
+    pub(super) fn leave(&self, number: u64) {
+        let in_flight = self.in_flight.lock();
+        let mut in_flight = in_flight.unwrap_or_else(PoisonError::into_inner);
+        in_flight.remove(&number);
+    }
+
+    async fn subscribe(self: &Arc<Self>, id: &Id) -> Result<Reply> {
+        let engine = self.engine.engine().await?;
+        let events = engine.events();
+        let (store_id, seq) = engine.store_position()?;
+        let result = SubscribeResult {
+            seq,
+            store_id: store_id.clone(),
+        };
+        let text = message::success(id, &result);
+        if self.listening.swap(true, Ordering::SeqCst) {
+            return Ok(text.into());
+        }
+        // Nothing is told before the answer.
+        let (then, answered) = oneshot::channel();
+        let this = Arc::clone(self);
+        self.in_background(async move {
+            let _ = answered.await;
+            this.pass_on(events, Told { engine, store_id }, seq).await;
+        });
+        Ok(Reply {
+            text,
+            _then: Some(then),
+        })
+    }
+
+    /// Tells an LSP client what happens, from when the engine is open.
+    fn listen_when_open(self: &Arc<Self>) {
+        if !self.initialized.load(Ordering::SeqCst) || self.listening.swap(true, Ordering::SeqCst) {
+            return;
+        }
+        let this = Arc::clone(self);
+        self.in_background(async move {
+            let mut outcomes = this.engine.outcomes();
+            let engine = loop {
+                match outcomes.next().await {
+                    Ok(engine) => break engine,
+                    Err(error) => this.tell_error(&error).await,
+                }
+            };
+            let events = engine.events();
+            match engine.store_position() {
+                Ok((store_id, seq)) => {
+                    this.pass_on(events, Told { engine, store_id }, seq).await;
+                }
+                Err(error) => {
+                    this.listening.store(false, Ordering::SeqCst);
+                    this.tell_error(&error).await;
+                }
+            }
+        });
+    }
+
+    async fn pass_on(&self, events: Receiver<Event>, told: Told, seq: u64) {
+        // A client that is gone is noticed by the server.
+        let _ = notices::pass_on(events, told, seq, self.outbox.clone()).await;
+    }
+
+    async fn tell_error(&self, error: &Error) {
+        let hint = error.hint.as_deref().unwrap_or_default();
+        let message = notification::<OnLogMessage>(&LogMessage {
+            level: 1,
+            message: format!("{error} {hint}").trim_end().to_owned(),
+        });
+        let _ = self.outbox.send(message).await;
+    }
+
+    fn in_background(&self, work: impl Future<Output = ()> + Send + 'static) {
+        let silence = self.silence.clone();
+        tokio::spawn(async move {
+            tokio::select! {
+                () = silence.cancelled() => {}
+                () = work => {}
+            }
+        });
+    }
+}

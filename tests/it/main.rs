@@ -1,0 +1,4 @@
+//! Integration tests: the program and the library as their users meet them.
+
+mod support;
+mod wire;

@@ -1,0 +1,327 @@
+//! A client of the server: over the real binary, or over a pipe in memory.
+//!
+//! It reads all the time, so that a test never blocks the server by accident, and keeps what it
+//! reads until somebody asks for it. When it is dropped, every message must have been asked for or
+//! be of a kind that was explicitly ignored.
+
+use std::collections::VecDeque;
+use std::fs::File;
+use std::path::{Path, PathBuf};
+use std::process::Stdio;
+use std::time::Duration;
+
+use namdrunner::rpc::{self, Opening};
+use namdrunner::server::framing::{Frames, Framing};
+use namdrunner::server::{Exit, Options, serve_methods};
+use serde_json::{Value, json};
+use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt as _};
+use tokio::process::{Child, Command};
+use tokio::sync::mpsc;
+use tokio::task::JoinHandle;
+use tokio::time::timeout;
+
+/// How long anything may take before a test fails. Long, since machines that test are slow.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
+
+/// One client.
+pub(crate) struct Client {
+    writer: Option<Box<dyn AsyncWrite + Unpin + Send>>,
+    inbox: mpsc::UnboundedReceiver<Value>,
+    kept: VecDeque<Value>,
+    ignored: Vec<String>,
+    framing: Framing,
+    next: u64,
+    pending: Vec<u64>,
+    server: Server,
+}
+
+enum Server {
+    Process { child: Child, stderr: PathBuf },
+    Task(JoinHandle<Exit>),
+}
+
+impl Client {
+    /// Over the real binary, with all its files below `home`.
+    pub(crate) fn spawn(home: &Path) -> Self {
+        Self::spawn_with(home, |_| {})
+    }
+
+    /// The same, with more arguments or environment.
+    pub(crate) fn spawn_with(home: &Path, with: impl FnOnce(&mut Command)) -> Self {
+        let stderr = home.join("stderr.txt");
+        let mut command = Command::new(env!("CARGO_BIN_EXE_namdrunner"));
+        command
+            .env("NAMDRUNNER_HOME", home)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(File::create(&stderr).expect("the home can be written"))
+            .kill_on_drop(true);
+        with(&mut command);
+        let mut child = command.spawn().expect("the binary starts");
+        let reader = child.stdout.take().expect("stdout is piped");
+        let writer = child.stdin.take().expect("stdin is piped");
+        Self::over(reader, writer, Server::Process { child, stderr })
+    }
+
+    /// Over a pipe in memory.
+    pub(crate) fn in_memory(engine: Opening) -> Self {
+        Self::in_memory_with(rpc::methods(engine.clone()), engine, Options::default())
+    }
+
+    /// The same, with other methods or options.
+    pub(crate) fn in_memory_with(
+        methods: jsonrpsee::Methods,
+        engine: Opening,
+        options: Options,
+    ) -> Self {
+        let (ours, theirs) = tokio::io::duplex(64 * 1024);
+        let (reader, writer) = tokio::io::split(theirs);
+        let server = tokio::spawn(serve_methods(reader, writer, methods, engine, options));
+        let (reader, writer) = tokio::io::split(ours);
+        Self::over(reader, writer, Server::Task(server))
+    }
+
+    fn over(
+        reader: impl AsyncRead + Unpin + Send + 'static,
+        writer: impl AsyncWrite + Unpin + Send + 'static,
+        server: Server,
+    ) -> Self {
+        let (found, inbox) = mpsc::unbounded_channel();
+        tokio::spawn(async move {
+            let mut frames = Frames::new(reader, usize::MAX);
+            while let Ok(Some(frame)) = frames.next().await {
+                let text = frame.expect("the server writes whole frames");
+                let message = serde_json::from_str(&text).expect("the server writes JSON");
+                if found.send(message).is_err() {
+                    break;
+                }
+            }
+        });
+        Self {
+            writer: Some(Box::new(writer)),
+            inbox,
+            kept: VecDeque::new(),
+            ignored: Vec::new(),
+            framing: Framing::ContentLength,
+            next: 1,
+            pending: Vec::new(),
+            server,
+        }
+    }
+
+    /// Speaks newline-delimited JSON from now on; only before the first message.
+    pub(crate) fn in_lines(mut self) -> Self {
+        self.framing = Framing::Lines;
+        self
+    }
+
+    /// Passes over all notifications of a method.
+    pub(crate) fn ignore(&mut self, method: &str) {
+        self.ignored.push(method.to_owned());
+    }
+
+    /// Sends bytes as they are.
+    pub(crate) async fn send_bytes(&mut self, bytes: &[u8]) {
+        let writer = self.writer.as_mut().expect("the input is open");
+        writer.write_all(bytes).await.expect("the server reads");
+        writer.flush().await.expect("the server reads");
+    }
+
+    /// Sends a text as one frame.
+    pub(crate) async fn send_text(&mut self, text: &str) {
+        let mut frame = Vec::new();
+        self.framing.write(text, &mut frame);
+        self.send_bytes(&frame).await;
+    }
+
+    /// Sends a notification.
+    pub(crate) async fn notify(&mut self, method: &str, params: Value) {
+        let message = json!({"jsonrpc": "2.0", "method": method, "params": params});
+        self.send_text(&message.to_string()).await;
+    }
+
+    /// Sends a request; [`Client::answer`] waits for its answer.
+    pub(crate) async fn start(&mut self, method: &str, params: Value) -> u64 {
+        let id = self.next;
+        self.next += 1;
+        self.pending.push(id);
+        let message = json!({"jsonrpc": "2.0", "id": id, "method": method, "params": params});
+        self.send_text(&message.to_string()).await;
+        id
+    }
+
+    /// Waits for the answer to a request: its result, or its error object.
+    pub(crate) async fn answer(&mut self, id: u64) -> Result<Value, Value> {
+        let mut message = self
+            .take(|message| message.get("method").is_none() && message["id"] == json!(id))
+            .await
+            .unwrap_or_else(|| panic!("the server ended without an answer to {id}"));
+        self.forget(id);
+        match message.get_mut("error") {
+            Some(error) => Err(error.take()),
+            None => Ok(message["result"].take()),
+        }
+    }
+
+    /// Sends a request and waits for its answer.
+    pub(crate) async fn request(&mut self, method: &str, params: Value) -> Result<Value, Value> {
+        let id = self.start(method, params).await;
+        self.answer(id).await
+    }
+
+    /// Opens an LSP session.
+    pub(crate) async fn initialize(&mut self) -> Value {
+        let result = self
+            .request("initialize", json!({"capabilities": {}}))
+            .await;
+        self.notify("initialized", json!({})).await;
+        result.expect("initialize has a result")
+    }
+
+    /// Waits for a notification; gives its params.
+    pub(crate) async fn expect_notification(&mut self, method: &str) -> Value {
+        self.expect_notification_where(method, |_| true).await
+    }
+
+    /// Waits for a notification whose params fit; those that do not stay to be asked for.
+    pub(crate) async fn expect_notification_where(
+        &mut self,
+        method: &str,
+        fits: impl Fn(&Value) -> bool,
+    ) -> Value {
+        let mut message = self
+            .take(|message| message["method"] == method && fits(&message["params"]))
+            .await
+            .unwrap_or_else(|| panic!("the server ended without a {method}"));
+        message["params"].take()
+    }
+
+    /// Waits for the next message of any kind; none at the end.
+    pub(crate) async fn receive(&mut self) -> Option<Value> {
+        let message = self.take(|_| true).await?;
+        if let Some(id) = message["id"].as_u64() {
+            self.forget(id);
+        }
+        Some(message)
+    }
+
+    /// The first message that fits, of those that are kept and those to come.
+    pub(crate) async fn take(&mut self, fits: impl Fn(&Value) -> bool) -> Option<Value> {
+        if let Some(at) = self.kept.iter().position(&fits) {
+            return self.kept.remove(at);
+        }
+        loop {
+            let message = timeout(PATIENCE, self.inbox.recv())
+                .await
+                .unwrap_or_else(|_| panic!("nothing came; kept: {:?}", self.kept))?;
+            if fits(&message) {
+                return Some(message);
+            }
+            self.keep(message);
+        }
+    }
+
+    /// Does not wait for the answer to a request any more.
+    pub(crate) fn forget(&mut self, id: u64) {
+        self.pending.retain(|pending| *pending != id);
+    }
+
+    fn keep(&mut self, message: Value) {
+        let method = message["method"].as_str().unwrap_or_default();
+        if !self.ignored.iter().any(|ignored| ignored == method) {
+            self.kept.push_back(message);
+        }
+    }
+
+    /// Ends the input.
+    pub(crate) async fn close_input(&mut self) {
+        if let Some(mut writer) = self.writer.take() {
+            let _ = writer.shutdown().await;
+        }
+    }
+
+    /// Ends the input and waits for the server's end: gives its exit code.
+    pub(crate) async fn finish(mut self) -> i32 {
+        self.close_input().await;
+        self.wait().await
+    }
+
+    /// `shutdown` and `exit`, as editors do it: gives the exit code.
+    pub(crate) async fn shut_down(mut self) -> i32 {
+        self.request("shutdown", json!(null))
+            .await
+            .expect("shutdown has a result");
+        self.notify("exit", json!(null)).await;
+        self.wait().await
+    }
+
+    /// Waits for the server's end: gives its exit code.
+    pub(crate) async fn wait(mut self) -> i32 {
+        while let Some(message) = timeout(PATIENCE, self.inbox.recv())
+            .await
+            .expect("the server closes its output")
+        {
+            self.keep(message);
+        }
+        let code = match &mut self.server {
+            Server::Process { child, .. } => timeout(PATIENCE, child.wait())
+                .await
+                .expect("the server ends")
+                .expect("the server can be waited for")
+                .code()
+                .expect("the server ends by itself"),
+            Server::Task(task) => timeout(PATIENCE, task)
+                .await
+                .expect("the server ends")
+                .expect("the server does not panic")
+                .code()
+                .into(),
+        };
+        drop(self);
+        code
+    }
+
+    /// The process's id.
+    pub(crate) fn process_id(&self) -> Option<u32> {
+        match &self.server {
+            Server::Process { child, .. } => child.id(),
+            Server::Task(_) => None,
+        }
+    }
+
+    /// What the process has written to stderr.
+    pub(crate) fn stderr(&self) -> String {
+        match &self.server {
+            Server::Process { stderr, .. } => std::fs::read_to_string(stderr).unwrap_or_default(),
+            Server::Task(_) => String::new(),
+        }
+    }
+}
+
+impl Drop for Client {
+    fn drop(&mut self) {
+        if let Server::Task(task) = &self.server {
+            task.abort();
+        }
+        if std::thread::panicking() {
+            if let Server::Process { stderr, .. } = &self.server {
+                let stderr = std::fs::read_to_string(stderr).unwrap_or_default();
+                println!("the server's stderr:\n{stderr}");
+            }
+            return;
+        }
+        while let Ok(message) = self.inbox.try_recv() {
+            self.keep(message);
+        }
+        assert!(
+            self.kept.is_empty(),
+            "messages that nobody asked for: {:#?}",
+            self.kept
+        );
+        assert!(
+            self.pending.is_empty(),
+            "requests without an answer: {:?}",
+            self.pending
+        );
+    }
+}

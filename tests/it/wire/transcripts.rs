@@ -1,0 +1,217 @@
+//! Golden dialogues: `protocol/transcripts/*.md`, replayed against the real binary.
+//!
+//! Each file is one conversation. Its code blocks marked `jsonrpc` hold it; all else is prose:
+//!
+//! ```text
+//! --> {"jsonrpc":"2.0",…}      a message to the server; it may go on over the next lines
+//! --> raw "{\r\n"              bytes, as a JSON text, without a frame
+//! --> end of input
+//! <-- {"jsonrpc":"2.0",…}      a message that must come; others of other ids or methods may come first
+//! <-- exit code 0
+//! ```
+//!
+//! Words behind `jsonrpc`: `lines` (newline-delimited JSON), `ignore=method,method`.
+//!
+//! Messages stand as they were recorded. What differs from run to run is compared by its kind only
+//! (`normal`); `/home/ada` stands for a fresh directory that holds the server's home and the
+//! water box of the demo. `NAMDRUNNER_UPDATE=1` writes what came into the files: to add a dialogue,
+//! write `<-- {"id":1}` and the like and run it so.
+
+mod normal;
+mod text;
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use namdrunner::protocol::emit::Examples;
+use serde_json::{Value, json};
+use tempfile::TempDir;
+
+use crate::support::client::Client;
+use normal::Normal;
+use text::{Part, Step};
+
+/// What the fresh directory is called in the files.
+const HOME: &str = "/home/ada";
+
+fn dir() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("protocol/transcripts")
+}
+
+fn files() -> Vec<PathBuf> {
+    let mut files: Vec<PathBuf> = fs::read_dir(dir())
+        .unwrap()
+        .map(|entry| entry.unwrap().path())
+        .filter(|path| path.extension().is_some_and(|ending| ending == "md"))
+        .collect();
+    files.sort();
+    files
+}
+
+/// A fresh directory with what dialogues name.
+fn world() -> TempDir {
+    let world = tempfile::tempdir().unwrap();
+    fs::create_dir_all(world.path().join("namdrunner")).unwrap();
+    let water = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/cli/demo/water");
+    copy(&water, &world.path().join("water"));
+    world
+}
+
+fn copy(from: &Path, to: &Path) {
+    fs::create_dir_all(to).unwrap();
+    for entry in fs::read_dir(from).unwrap() {
+        let entry = entry.unwrap();
+        let target = to.join(entry.file_name());
+        if entry.file_type().unwrap().is_dir() {
+            copy(&entry.path(), &target);
+        } else {
+            fs::copy(entry.path(), target).unwrap();
+        }
+    }
+}
+
+/// Replays one file; in `update` mode gives its text with what came.
+async fn replay(path: &Path, update: bool) -> String {
+    let mut parts = text::read(&fs::read_to_string(path).unwrap());
+    let name = path.file_name().unwrap().to_string_lossy().into_owned();
+    let world = world();
+    let real = world.path().to_str().unwrap().to_owned();
+    let mut client = Client::spawn(&world.path().join("namdrunner"));
+    let words: Vec<String> = parts.iter().flat_map(Part::words).collect();
+    if words.iter().any(|word| word == "lines") {
+        client = client.in_lines();
+    }
+    for ignored in words.iter().filter_map(|word| word.strip_prefix("ignore=")) {
+        ignored.split(',').for_each(|method| client.ignore(method));
+    }
+    let mut client = Some(client);
+    let mut recorded = Normal::default();
+    let mut found = Normal::default();
+    for step in parts.iter_mut().flat_map(Part::steps) {
+        let open = client.as_mut().expect("nothing follows the exit code");
+        match step {
+            Step::Send(value) => {
+                recorded.of(value);
+                let text = recorded.with_ids_of(&found, &value.to_string());
+                open.send_text(&text.replace(HOME, &real)).await;
+            }
+            Step::SendText(text) => open.send_text(text).await,
+            Step::SendRaw(bytes) => open.send_bytes(bytes.as_bytes()).await,
+            Step::EndOfInput => open.close_input().await,
+            Step::Receive(expected) => {
+                let message = open.take(|message| same_key(expected, message)).await;
+                let message = message.unwrap_or_else(|| panic!("{name}: nothing like {expected}"));
+                let message: Value =
+                    serde_json::from_str(&message.to_string().replace(&real, HOME)).unwrap();
+                if let Some(id) = message["id"].as_u64() {
+                    open.forget(id);
+                }
+                let (want, have) = (recorded.of(expected), found.of(&message));
+                if update && want != have {
+                    *expected = message;
+                } else {
+                    assert_eq!(have, want, "{name}: {message:#}");
+                }
+            }
+            Step::Exit(code) => {
+                let ended = client.take().unwrap();
+                assert_eq!(ended.wait().await, *code, "{name}");
+            }
+        }
+    }
+    if let Some(client) = client {
+        client.finish().await;
+    }
+    text::write(&parts)
+}
+
+/// Whether a message is the one that is expected: the same answer, or the same notification.
+fn same_key(expected: &Value, message: &Value) -> bool {
+    if let (Value::Array(_), Value::Array(_)) = (expected, message) {
+        return true;
+    }
+    match expected.get("method") {
+        Some(method) => message.get("method") == Some(method),
+        None => message.get("method").is_none() && message.get("id") == expected.get("id"),
+    }
+}
+
+#[tokio::test]
+async fn every_dialogue_goes_as_recorded() {
+    let update = std::env::var_os("NAMDRUNNER_UPDATE").is_some();
+    let files = files();
+    assert!(!files.is_empty());
+    for path in files {
+        let written = replay(&path, update).await;
+        if update {
+            fs::write(&path, written).unwrap();
+        } else {
+            let committed = fs::read_to_string(&path).unwrap();
+            assert!(
+                written == committed,
+                "{}: NAMDRUNNER_UPDATE=1 formats it",
+                path.display()
+            );
+        }
+    }
+}
+
+/// All recorded exchanges, for the README.
+pub(super) struct Recorded(Vec<Step>);
+
+impl Recorded {
+    pub(super) fn read() -> Self {
+        let mut steps = Vec::new();
+        for path in files() {
+            let mut parts = text::read(&fs::read_to_string(path).unwrap());
+            steps.extend(
+                parts
+                    .iter_mut()
+                    .flat_map(Part::steps)
+                    .map(|step| step.clone()),
+            );
+        }
+        Self(steps)
+    }
+}
+
+impl Examples for Recorded {
+    fn of_method(&self, name: &str) -> Option<String> {
+        self.0.iter().enumerate().find_map(|(at, step)| match step {
+            Step::Send(request) if request["method"] == name => {
+                let answer = self.0.iter().skip(at).find_map(|step| match step {
+                    Step::Receive(answer) if answer["id"] == request["id"] => Some(answer),
+                    _ => None,
+                })?;
+                answer.get("result")?;
+                let (sent, came) = (
+                    text::message("--> ", request),
+                    text::message("<-- ", answer),
+                );
+                Some(format!("{sent}\n{came}"))
+            }
+            _ => None,
+        })
+    }
+
+    fn of_notification(&self, name: &str) -> Option<String> {
+        self.0.iter().find_map(|step| match step {
+            Step::Receive(message) if message["method"] == name => {
+                Some(text::message("<-- ", message))
+            }
+            _ => None,
+        })
+    }
+}
+
+#[test]
+fn messages_are_told_apart() {
+    let answer = json!({"id": 1, "result": {}});
+    assert!(same_key(&json!({"id": 1}), &answer));
+    assert!(!same_key(&json!({"id": 2}), &answer));
+    assert!(!same_key(&json!({"method": "a"}), &answer));
+    assert!(same_key(
+        &json!({"method": "a"}),
+        &json!({"method": "a", "params": 1})
+    ));
+}
