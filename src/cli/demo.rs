@@ -29,7 +29,7 @@ const PATIENCE: Duration = Duration::from_secs(120);
 const WIDTH: usize = 150;
 
 /// Runs the demo; the exit code is 0 when the job ended COMPLETED.
-pub fn run(keep: bool) -> ExitCode {
+pub(super) fn run(keep: bool) -> ExitCode {
     match show(keep) {
         Ok(true) => ExitCode::SUCCESS,
         Ok(false) => ExitCode::FAILURE,
