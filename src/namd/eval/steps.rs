@@ -7,7 +7,7 @@ use super::super::paths;
 use super::super::tcl::number;
 use super::trace::Stretch;
 use super::value::{Arg, Value};
-use super::{Flow, Machine, Place, Stop, Tri};
+use super::{Flow, KEPT, Machine, Place, Stop, Tri};
 
 /// NAMD's default for `stepspercycle`.
 const STEPS_PER_CYCLE: i128 = 20;
@@ -177,6 +177,7 @@ impl Machine<'_> {
     }
 
     fn stretch(&mut self, minimize: bool, steps: Option<i128>, place: Place) -> Flow {
+        self.charge(KEPT / 2)?;
         if self.quiet == 0 && self.aside == 0 {
             self.trace.stretches.push(Stretch {
                 minimize,
