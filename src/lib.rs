@@ -1,3 +1,3 @@
-//! NAMDRunner.
+//! `NAMDRunner`.
 
 pub mod namd;
