@@ -186,11 +186,10 @@ fn row(oracle: &OracleRow, bytes: &[u8]) -> (String, Vec<String>) {
         .collect();
     values.sort_unstable();
     let digest = Sha256::digest(values.join("\n").as_bytes());
-    let digest: String = digest
+    let digest = digest
         .iter()
         .take(4)
-        .map(|byte| format!("{byte:02x}"))
-        .collect();
+        .fold(String::new(), |out, byte| format!("{out}{byte:02x}"));
     let row = [
         oracle.file.clone(),
         if oracle.ok { "ok" } else { "err" }.to_owned(),

@@ -96,7 +96,7 @@ struct Collector<'t> {
 
 /// Every file the run writes; with `outputname` and the restart files' name.
 pub(super) fn collect(trace: &Trace) -> (Vec<Draft>, Option<String>, Option<String>) {
-    let startup = trace.startup.clone().flatten();
+    let startup = trace.startup.clone();
     let mut all = Collector {
         trace,
         options: Options::new(trace),

@@ -65,10 +65,10 @@ impl Machine<'_> {
                 Ok(Value::empty())
             }
             "coorfile" => {
-                if let [what, _, file, ..] = args {
-                    if what.text() == Some("open") {
-                        self.use_file("coorfile open", Role::Coordinates, Purpose::Read, file);
-                    }
+                if let [what, _, file, ..] = args
+                    && what.text() == Some("open")
+                {
+                    self.use_file("coorfile open", Role::Coordinates, Purpose::Read, file);
                 }
                 Ok(self.unknown("it depends on a trajectory file"))
             }
@@ -164,7 +164,7 @@ impl Machine<'_> {
                 self.use_file("cv bias load", Role::State, Purpose::State, file);
             }
             ("save", [_, file]) => {
-                self.writes("cv save", Some(file), WrittenKind::ColvarsState, place)
+                self.writes("cv save", Some(file), WrittenKind::ColvarsState, place);
             }
             ("bias", [_, _, what, file]) if what.text() == Some("save") => {
                 self.writes("cv bias save", Some(file), WrittenKind::ColvarsState, place);

@@ -7,7 +7,7 @@ use super::super::paths;
 use super::super::tcl::number;
 use super::trace::Stretch;
 use super::value::{Arg, Value};
-use super::{Flow, Machine, Place, Stop, Tri};
+use super::{Flow, KEPT, Machine, Place, Stop, Tri};
 
 /// NAMD's default for `stepspercycle`.
 const STEPS_PER_CYCLE: i128 = 20;
@@ -33,8 +33,9 @@ impl Machine<'_> {
                 };
             }
         }
-        if self.quiet == 0 && self.trace.startup.is_none() {
-            self.trace.startup = Some(self.world.directory.clone());
+        if self.quiet == 0 && !self.trace.started {
+            self.trace.started = true;
+            self.trace.startup.clone_from(&self.world.directory);
             self.check_first_step();
         }
     }
@@ -165,18 +166,21 @@ impl Machine<'_> {
             );
             let message = "number of steps must be a multiple of stepsPerCycle";
             self.fail_with(Kind::StepsNotMultiple, arg.place, message, &hint)?;
-        } else if let (Some(at), Some(cycle)) = (self.world.step, self.steps_per_cycle()) {
-            if steps > 0 && at % cycle != 0 && self.world.ran == Tri::Yes {
-                let message = format!(
-                    "the simulation is at step {at} here, which is not a multiple of stepspercycle ({cycle})"
-                );
-                self.fail(Kind::StepsNotMultiple, arg.place, message)?;
-            }
+        } else if let (Some(at), Some(cycle)) = (self.world.step, self.steps_per_cycle())
+            && steps > 0
+            && at % cycle != 0
+            && self.world.ran == Tri::Yes
+        {
+            let message = format!(
+                "the simulation is at step {at} here, which is not a multiple of stepspercycle ({cycle})"
+            );
+            self.fail(Kind::StepsNotMultiple, arg.place, message)?;
         }
         Ok(Some(steps))
     }
 
     fn stretch(&mut self, minimize: bool, steps: Option<i128>, place: Place) -> Flow {
+        self.charge(KEPT / 2)?;
         if self.quiet == 0 && self.aside == 0 {
             self.trace.stretches.push(Stretch {
                 minimize,

@@ -47,21 +47,20 @@ impl Machine<'_> {
             }
             return Ok(Value::known(text.repeat(count)));
         }
-        match string(&texts) {
-            Some(result) => Ok(Value::known(result)),
-            None => {
-                let option = texts.first().copied().unwrap_or("");
-                if STRING_OPTIONS.contains(&option) {
-                    return Ok(self.unknown(format!(
-                        "this use of `string {option}` is not worked out here"
-                    )));
-                }
-                self.fail(
-                    Kind::WrongArguments,
-                    place,
-                    format!("unknown or ambiguous subcommand \"{option}\" of `string`"),
-                )
+        if let Some(result) = string(&texts) {
+            Ok(Value::known(result))
+        } else {
+            let option = texts.first().copied().unwrap_or("");
+            if STRING_OPTIONS.contains(&option) {
+                return Ok(self.unknown(format!(
+                    "this use of `string {option}` is not worked out here"
+                )));
             }
+            self.fail(
+                Kind::WrongArguments,
+                place,
+                format!("unknown or ambiguous subcommand \"{option}\" of `string`"),
+            )
         }
     }
 
@@ -136,42 +135,6 @@ impl Machine<'_> {
             }
             Err(error) => self.fail(Kind::ScriptError, place, error.kind.wording()),
         }
-    }
-
-    /// Whether a word is a command of Tcl or NAMD (for `info commands`).
-    pub(super) fn is_command(&self, name: &str) -> bool {
-        const SOME: &[&str] = &[
-            "set",
-            "if",
-            "for",
-            "foreach",
-            "while",
-            "proc",
-            "expr",
-            "source",
-            "puts",
-            "print",
-            "run",
-            "minimize",
-            "exit",
-            "file",
-            "open",
-            "close",
-            "gets",
-            "string",
-            "list",
-            "lindex",
-            "format",
-            "cv",
-            "startup",
-            "measure",
-            "reinitvels",
-            "output",
-            "numPes",
-            "numReplicas",
-            "myReplica",
-        ];
-        keywords::find(name).is_none() && SOME.contains(&name)
     }
 }
 
@@ -382,4 +345,40 @@ fn scan(text: &str, spec: &str) -> Option<Vec<String>> {
         rest = rest.get(len..)?;
     }
     Some(found)
+}
+
+/// Whether a word is a command of Tcl or NAMD (for `info commands`).
+pub(super) fn is_command(name: &str) -> bool {
+    const SOME: &[&str] = &[
+        "set",
+        "if",
+        "for",
+        "foreach",
+        "while",
+        "proc",
+        "expr",
+        "source",
+        "puts",
+        "print",
+        "run",
+        "minimize",
+        "exit",
+        "file",
+        "open",
+        "close",
+        "gets",
+        "string",
+        "list",
+        "lindex",
+        "format",
+        "cv",
+        "startup",
+        "measure",
+        "reinitvels",
+        "output",
+        "numPes",
+        "numReplicas",
+        "myReplica",
+    ];
+    keywords::find(name).is_none() && SOME.contains(&name)
 }

@@ -45,13 +45,13 @@ impl Machine<'_> {
         let content = word.content();
         let mut arg = Arg::made(Value::Known { text, code: None }, place);
         if let (At::File(file), false) = (self.at, word.expand) {
-            if word.quote == Quote::Braced {
-                if let Value::Known { code, .. } = &mut arg.value {
-                    *code = Some(Place {
-                        file,
-                        span: content,
-                    });
-                }
+            if word.quote == Quote::Braced
+                && let Value::Known { code, .. } = &mut arg.value
+            {
+                *code = Some(Place {
+                    file,
+                    span: content,
+                });
             }
             let as_written = self.files.get(file).map(|source| source.slice(content));
             if as_written == arg.value.text() {
