@@ -1,12 +1,14 @@
 //! The command line. Each subcommand is thin: it works over the same wire or the same tables.
 
 mod call;
+mod demo;
+mod doctor;
+mod examine;
 mod logs;
 mod schema;
 mod serve;
 
 use std::io::Write as _;
-use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
@@ -42,6 +44,14 @@ enum Command {
     Serve,
     /// Makes one call and prints its result
     Call(call::Arguments),
+    /// Checks the settings, the connection and everything a cluster needs to have
+    Doctor(examine::Arguments),
+    /// Shows a small job from its config to its end, on this machine
+    Demo {
+        /// Leave the demo's files where they are
+        #[arg(long)]
+        keep: bool,
+    },
     /// Prints the OpenRPC document, or writes all generated files
     Schema(schema::Arguments),
 }
@@ -54,13 +64,17 @@ pub fn run() -> ExitCode {
         Command::Call(arguments) => {
             with_server(|runtime, home| runtime.block_on(call::run(home, arguments)))
         }
+        Command::Doctor(arguments) => {
+            with_server(|runtime, home| runtime.block_on(examine::run(home, &arguments)))
+        }
+        Command::Demo { keep } => demo::run(keep),
         Command::Schema(arguments) => ended(schema::run(&arguments)),
     }
 }
 
 /// What commands with an engine need: a place for files, logs, and a runtime.
 fn with_server(work: impl FnOnce(&Runtime, Home) -> Result<ExitCode>) -> ExitCode {
-    let home = match home() {
+    let home = match Home::from_env() {
         Ok(home) => home,
         Err(error) => return ended(Err(error)),
     };
@@ -96,29 +110,30 @@ fn ended(result: Result<ExitCode>) -> ExitCode {
     })
 }
 
-/// Where this program's files live.
-fn home() -> Result<Home> {
-    let below = |dir: PathBuf| Home {
-        config_file: dir.join("config").join("config.toml"),
-        data_dir: dir.join("data"),
-        state_dir: dir.join("state"),
-        runtime_dir: dir.join("run"),
-    };
-    std::env::var_os("NAMDRUNNER_HOME")
-        .map(PathBuf::from)
-        .or_else(|| dirs::data_dir().map(|dir| dir.join("namdrunner")))
-        .map(below)
-        .ok_or_else(|| Error::new(ErrorKind::SettingsInvalid, "There is no home directory."))
-}
-
 /// The engine over a home, opened when it is first needed.
 fn engine(home: &Home) -> Opening {
     let home = home.clone();
     Opening::by(move || open(home.clone()))
 }
 
-async fn open(_: Home) -> Result<Engine> {
-    Err(Error::internal("The engine is not built yet."))
+/// Opening reads settings and database from the disk: off the threads that serve.
+async fn open(home: Home) -> Result<Engine> {
+    let options = options()?;
+    tokio::task::spawn_blocking(move || Engine::start(home, options))
+        .await
+        .unwrap_or_else(|broken| Err(Error::internal("Starting broke off.").caused_by(broken)))
+}
+
+/// What tests turn.
+fn options() -> Result<crate::engine::Options> {
+    let mut options = crate::engine::Options::default();
+    if let Ok(text) = std::env::var("NAMDRUNNER_GRACE_SECONDS") {
+        options.grace_seconds = text.parse().map_err(|_| {
+            let why = format!("NAMDRUNNER_GRACE_SECONDS={text} is not a number of seconds.");
+            Error::new(ErrorKind::SettingsInvalid, why)
+        })?;
+    }
+    Ok(options)
 }
 
 /// What `initialize` tells of this server.

@@ -1,255 +1,49 @@
 //! The engine: use cases as methods, and the one door every change of a job goes through.
+//!
+//! A use case decides with the pure rooms, acts through a cluster's transport, and records what
+//! happened with [`Engine::record`]: the fact is applied to the job as the store holds it, job row
+//! and history row are committed as one, and only then is anybody told.
+
+mod calls;
+mod cluster;
+mod create;
+mod files;
+mod health;
+mod instance;
+mod launch;
+mod pace;
+mod remove;
+mod sync;
+mod worker;
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
+use std::time::Duration;
 
-use jiff::Timestamp;
+use jiff::{RoundMode, Timestamp, TimestampRound, Unit};
+use tokio::sync::{broadcast, oneshot};
 use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
 
-use crate::error::Result;
-use crate::job::state::Change;
-use crate::job::{Job, JobId};
-use crate::namd::Finding;
-use crate::scheduler::{Resources, SourceHealth};
-use crate::store::{Changes, HistoryEntry, JobFilter, Page};
+pub use calls::*;
+pub use cluster::transport_of;
 
-/// What `createJob` and `previewJob` are asked.
-#[derive(Debug, Clone, PartialEq, Default)]
-pub struct CreateJob {
-    /// The NAMD config; relative paths are refused.
-    pub config_path: PathBuf,
-    /// The cluster; none means the default one.
-    pub cluster: Option<String>,
-    /// A name; none means the config's file name without its ending.
-    pub name: Option<String>,
-    /// What it asks for; the cluster's defaults fill the rest.
-    pub resources: Resources,
-    /// How NAMD is started, instead of the cluster's way.
-    pub launch: Option<String>,
-    /// Further files or globs, relative to the config's directory.
-    pub inputs: Vec<String>,
-    /// The person's own labels.
-    pub labels: BTreeMap<String, String>,
-    /// A repeated call with the same key returns the first job.
-    pub idempotency_key: Option<String>,
-}
+use crate::config::{Home, Reload, Settings, Watched};
+use crate::engine::cluster::{Ask, Cluster, lock};
+use crate::engine::instance::Instance;
+use crate::error::{Error, ErrorKind, Result};
+use crate::job::state::{Change, Fact};
+use crate::job::{ErrorInfo, Job, JobId, JobState, SubmitStep};
+use crate::scheduler::Tag;
+use crate::store::{self, Changes, HistoryEntry, JobFilter, Page, Store, StoredChange};
 
-/// A job and what was found in its config.
-#[derive(Debug, Clone)]
-pub struct Created {
-    /// The job.
-    pub job: Job,
-    /// What was found, no errors among it.
-    pub findings: Vec<Finding>,
-}
-
-/// What creating and submitting would do.
-#[derive(Debug, Clone)]
-pub struct Preview {
-    /// The files.
-    pub files: Vec<PreviewFile>,
-    /// The job script.
-    pub script: String,
-    /// How the uploaded config differs from the user's, as a unified diff.
-    pub rewritten: Option<String>,
-    /// What was found, errors included.
-    pub findings: Vec<Finding>,
-    /// What would be sent.
-    pub total_bytes: u64,
-}
-
-/// One file of a preview.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct PreviewFile {
-    /// On this machine, if it is here.
-    pub local: Option<String>,
-    /// On the cluster, absolute where the roots are known, else relative to the job's directory.
-    pub remote: String,
-    /// Its size, if it is here.
-    pub bytes: Option<u64>,
-    /// What the config calls it.
-    pub role: String,
-    /// SHA-256, when it has been computed.
-    pub sha256: Option<String>,
-    /// What would be done with it.
-    pub action: FileAction,
-}
-
-/// What would be done with a file.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum FileAction {
-    /// Sent.
-    Upload,
-    /// Already there.
-    Reuse,
-    /// Named by an absolute path that exists only on the cluster.
-    OnCluster,
-}
-
-/// What may be changed of a job.
-#[derive(Debug, Clone, PartialEq, Default)]
-pub struct UpdateJob {
-    /// A new name.
-    pub name: Option<String>,
-    /// New labels, replacing the old.
-    pub labels: Option<BTreeMap<String, String>>,
-    /// New resources, replacing the old.
-    pub resources: Option<Resources>,
-    /// A new way to start NAMD.
-    pub launch: Option<String>,
-}
-
-/// What deleting did.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct Deleted {
-    /// Directories removed on the cluster.
-    pub remote: Vec<String>,
-}
-
-/// One cluster as `clusterStatus` tells it.
-#[derive(Debug, Clone, PartialEq)]
-pub struct ClusterState {
-    /// Its name.
-    pub name: String,
-    /// Its host; none means this machine.
-    pub host: Option<String>,
-    /// `slurm` or `direct`.
-    pub scheduler: &'static str,
-    /// How it is.
-    pub health: Health,
-    /// Since when.
-    pub since: Timestamp,
-    /// Why it is not ok.
-    pub reason: Option<String>,
-    /// What to do about that.
-    pub hint: Option<String>,
-    /// How the queue answered last.
-    pub squeue: SourceHealth,
-    /// How the accounting answered last.
-    pub sacct: SourceHealth,
-    /// How the markers answered last.
-    pub marker: SourceHealth,
-    /// Seconds between looks at present.
-    pub interval_seconds: u64,
-    /// The last look that succeeded.
-    pub last_sync: Option<Timestamp>,
-    /// The next look, if one is planned.
-    pub next_sync: Option<Timestamp>,
-    /// How long the last look took.
-    pub latency_ms: Option<u64>,
-    /// Looks in the last hour.
-    pub queries_last_hour: u32,
-    /// The last 50 failures, the newest last.
-    pub errors: Vec<ClusterError>,
-    /// Active jobs.
-    pub active_jobs: usize,
-    /// What a job asks for when it does not say.
-    pub defaults: Resources,
-}
-
-/// One failure of a cluster.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct ClusterError {
-    /// When.
-    pub at: Timestamp,
-    /// Which part: `connect`, `squeue`, `sacct`, `marker`, `submit`, …
-    pub part: String,
-    /// The exit code, if it ran.
-    pub exit: Option<i32>,
-    /// The first line of the error output, or what was wrong.
-    pub message: String,
-}
-
-/// How a cluster is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Health {
-    /// It answered.
-    Ok,
-    /// A connection is being made.
-    Connecting,
-    /// It asks for a login.
-    AuthRequired,
-    /// It does not answer.
-    Unavailable,
-    /// It has not been asked yet.
-    Unchecked,
-}
-
-impl Health {
-    /// The wire's word.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Ok => "ok",
-            Self::Connecting => "connecting",
-            Self::AuthRequired => "authRequired",
-            Self::Unavailable => "unavailable",
-            Self::Unchecked => "unchecked",
-        }
-    }
-}
-
-/// What one cluster's part of a sync came to.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Synced {
-    /// The cluster.
-    pub cluster: String,
-    /// How it is now.
-    pub health: Health,
-    /// When the look ended.
-    pub at: Timestamp,
-    /// How many jobs were asked about; 0 when nothing is active and nothing was asked.
-    pub queried: usize,
-    /// How many jobs changed.
-    pub changed: usize,
-    /// How long it took.
-    pub took_ms: u64,
-    /// Why it failed.
-    pub error: Option<String>,
-}
-
-/// Something to tell whoever listens. A hint: the store is the truth.
-#[derive(Debug, Clone)]
-pub enum Event {
-    /// A change was committed.
-    Job {
-        /// Its number.
-        seq: u64,
-        /// The change.
-        change: Arc<Change>,
-    },
-    /// A job was deleted.
-    JobDeleted {
-        /// The change's number.
-        seq: u64,
-        /// The job.
-        job_id: JobId,
-    },
-    /// A cluster's health changed.
-    Cluster(Arc<ClusterState>),
-    /// A look at a cluster ended.
-    Synced(Arc<Synced>),
-}
-
-/// The caller's side of one request: how to report progress, and whether it was withdrawn.
-#[derive(Clone, Default)]
-pub struct Caller {
-    /// Told of the progress: a message, and done and total units (bytes) where known.
-    pub progress: Option<Arc<dyn Fn(Progress) + Send + Sync>>,
-    /// Set when the caller withdrew the request.
-    pub cancel: CancellationToken,
-}
-
-/// One report of progress.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Progress {
-    /// What is being done.
-    pub message: String,
-    /// Bytes done.
-    pub done: u64,
-    /// Bytes in all; 0 when unknown.
-    pub total: u64,
-}
+/// Events a slow listener may fall behind before it has to ask `changesSince`.
+const EVENTS: usize = 4096;
+/// How long the end of the program waits for steps under way.
+const DRAIN: Duration = Duration::from_secs(30);
+/// How often the store is checked for changes by other processes, while somebody listens.
+const FOLLOW: Duration = Duration::from_secs(1);
 
 /// The use cases. Cheap to clone; all clones are one engine.
 #[derive(Clone)]
@@ -258,94 +52,668 @@ pub struct Engine {
 }
 
 struct Inner {
-    events: tokio::sync::broadcast::Sender<Event>,
+    home: Home,
+    store: Arc<Store>,
+    options: Options,
+    instance: Instance,
+    configured: RwLock<Configured>,
+    events: broadcast::Sender<Event>,
+    /// The number of the last change told. Held while a change is committed and told, so that
+    /// events leave in the order of their numbers; never across an await.
+    told: Mutex<u64>,
+    tasks: TaskTracker,
+    stop: CancellationToken,
 }
 
-#[allow(clippy::unused_async, missing_docs)]
+/// The settings and the clusters made from them.
+struct Configured {
+    watched: Watched,
+    clusters: BTreeMap<String, Arc<Cluster>>,
+}
+
+/// What tests turn.
+#[derive(Debug, Clone, Copy)]
+pub struct Options {
+    /// How long a submission without an answer is only looked for (`NAMDRUNNER_GRACE_SECONDS`).
+    pub grace_seconds: i64,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self { grace_seconds: launch::GRACE_SECONDS }
+    }
+}
+
 impl Engine {
+    /// Opens the store and starts one poller per cluster. Must be called inside a tokio runtime.
+    pub fn start(home: Home, options: Options) -> Result<Self> {
+        let watched = Watched::load(home.clone())?;
+        let store = Arc::new(Store::open(&home.data_dir, store::Options::default())?);
+        let told = store.seq()?;
+        let instance = Instance::start(&home.data_dir)?;
+        let configured = RwLock::new(Configured {
+            watched,
+            clusters: BTreeMap::new(),
+        });
+        let (events, _) = broadcast::channel(EVENTS);
+        let engine = Self {
+            inner: Arc::new(Inner {
+                home,
+                store,
+                options,
+                instance,
+                configured,
+                events,
+                told: Mutex::new(told),
+                tasks: TaskTracker::new(),
+                stop: CancellationToken::new(),
+            }),
+        };
+        engine.arrange_clusters();
+        engine.start_following();
+        Ok(engine)
+    }
+
+    // ── what a session asks ──────────────────────────────────────────────────────────────────
+
     /// Events from now on.
-    pub fn events(&self) -> tokio::sync::broadcast::Receiver<Event> {
+    pub fn events(&self) -> broadcast::Receiver<Event> {
         self.inner.events.subscribe()
     }
-    pub async fn create_job(&self, _ask: CreateJob, _caller: &Caller) -> Result<Created> {
-        unready()
+
+    /// Changes what may be changed of a job.
+    pub async fn update_job(&self, id: &JobId, update: UpdateJob) -> Result<Job> {
+        let UpdateJob { name, labels, resources, launch } = update;
+        create::check_asked(name.as_deref(), resources.as_ref(), launch.as_deref())?;
+        let resources = match resources {
+            Some(asked) => {
+                let cluster = self.find_cluster(&self.stored(id)?.spec.cluster)?;
+                Some(asked.or(&cluster.settings.resources))
+            }
+            None => None,
+        };
+        self.record(id, Fact::Updated { name, labels, resources, launch }).await
     }
-    pub async fn preview_job(&self, _ask: CreateJob, _caller: &Caller) -> Result<Preview> {
-        unready()
+
+    /// Submits a job. Answers when the ask is on disk; with `wait`, when the batch system has
+    /// answered (or the answer has to be waited for beyond this call).
+    pub async fn submit(&self, id: &JobId, wait: bool, _caller: &Caller) -> Result<Job> {
+        let cluster = self.find_cluster(&self.stored(id)?.spec.cluster)?;
+        let tag = self.tag()?;
+        // Claimed before the intent is stored: a look in between must not start it as well.
+        let Some(busy) = cluster.claim(id) else {
+            return Err(Error::new(
+                ErrorKind::RefusedInState,
+                format!("A step of job {id} is under way already."),
+            )
+            .hinted("Look at its status in a moment.")
+            .of_job(id));
+        };
+        let job = self.record(id, Fact::SubmitAsked { tag }).await?;
+        kill_point("submit-asked");
+        let launch = {
+            let (engine, cluster, id) = (self.clone(), Arc::clone(&cluster), id.clone());
+            self.spawn(async move { engine.launch(&cluster, &id, busy).await })
+        };
+        if !wait {
+            return Ok(job);
+        }
+        let _ = launch.await;
+        let job = self.stored(id)?;
+        match (&job.state, &job.error) {
+            (JobState::Pending { .. } | JobState::Running { .. }, _) | (_, None) => Ok(job),
+            (_, Some(info)) => Err(error_of(info).of_job(id).on_cluster(cluster.name())),
+        }
     }
-    /// Preview of an existing job: its files, the script its next attempt would have.
-    pub async fn preview_existing(&self, _id: &JobId) -> Result<Preview> {
-        unready()
+
+    /// A job; with `sync`, after a look at its cluster.
+    pub async fn job(&self, id: &JobId, sync: bool) -> Result<Job> {
+        let job = self.visible(id)?;
+        if sync && job.is_active() {
+            self.sync_all(Some(&job.spec.cluster)).await?;
+            return self.visible(id);
+        }
+        Ok(job)
     }
-    pub async fn update_job(&self, _id: &JobId, _update: UpdateJob) -> Result<Job> {
-        unready()
+
+    /// Jobs, newest first.
+    #[allow(clippy::unused_async, reason = "reads are short; the signature leaves room to change that")]
+    pub async fn list(&self, filter: JobFilter) -> Result<Page> {
+        self.store().list(&filter)
     }
-    /// `wait`: answer when the batch system has answered.
-    pub async fn submit(&self, _id: &JobId, _wait: bool, _caller: &Caller) -> Result<Job> {
-        unready()
+
+    /// A job's history, oldest first.
+    #[allow(clippy::unused_async, reason = "as above")]
+    pub async fn history(&self, id: &JobId) -> Result<Vec<HistoryEntry>> {
+        self.visible(id)?;
+        self.store().history(id)
     }
-    /// `sync`: look at the cluster first.
-    pub async fn job(&self, _id: &JobId, _sync: bool) -> Result<Job> {
-        unready()
+
+    /// Looks at one cluster, or at all side by side. Where nothing is active nothing is asked.
+    pub async fn sync_all(&self, cluster: Option<&str>) -> Result<(Vec<Synced>, u64)> {
+        self.reload_settings();
+        let clusters = match cluster {
+            Some(name) => vec![self.find_cluster(name)?],
+            None => self.all_clusters(),
+        };
+        let looks = clusters.into_iter().map(|cluster| async move {
+            let (asker, answer) = oneshot::channel();
+            let _ = cluster.asks.send(Ask::Sync(asker));
+            answer.await.unwrap_or_else(|_| Synced {
+                cluster: cluster.name().to_owned(),
+                health: cluster.book().health,
+                at: self.now(),
+                queried: 0,
+                changed: 0,
+                took_ms: 0,
+                error: Some("The cluster's settings changed or the program is ending.".to_owned()),
+            })
+        });
+        let synced = futures_util::future::join_all(looks).await;
+        Ok((synced, self.store().seq()?))
     }
-    pub async fn list(&self, _filter: JobFilter) -> Result<Page> {
-        unready()
+
+    /// Cancels a job. The intent is on disk before the cluster is asked; if the cluster cannot be
+    /// reached now, it is sent at the next look. Cancelling an ended job changes nothing.
+    pub async fn cancel(&self, id: &JobId) -> Result<Job> {
+        let job = self.visible(id)?;
+        if let JobState::Created = job.state {
+            return Err(Error::new(
+                ErrorKind::RefusedInState,
+                format!("Job {id} has not been submitted: there is nothing to cancel."),
+            )
+            .hinted("deleteJob removes it.")
+            .of_job(id));
+        }
+        if matches!(job.state, JobState::Ended { .. }) {
+            return Ok(job);
+        }
+        let cluster = self.find_cluster(&job.spec.cluster)?;
+        let job = self.record(id, Fact::CancelAsked).await?;
+        match job.state {
+            // Nothing has been sent: the submission is withdrawn.
+            JobState::Submitting { step, .. }
+                if step != SubmitStep::Sent
+                    && step != SubmitStep::Unconfirmed
+                    && let Some(_busy) = cluster.claim(id) =>
+            {
+                self.record(id, Fact::NotSubmitted { error: None }).await
+            }
+            JobState::Pending { .. } | JobState::Running { .. } => {
+                let _busy = cluster.claim(id);
+                if let Err(error) = self.send_cancel(&cluster, &job).await {
+                    self.note_trouble(&cluster, "cancel", &error);
+                    let message = format!("The cancellation has not reached the cluster yet. {}", error.message);
+                    let hint = "It is sent again at the next looks.";
+                    let error = ErrorInfo::new(error.kind, message, Some(hint), self.now());
+                    return self.record(id, Fact::Noted { error }).await;
+                }
+                self.visible(id)
+            }
+            // On its way: cancelled as soon as the batch system's answer is known.
+            _ => Ok(job),
+        }
     }
-    pub async fn history(&self, _id: &JobId) -> Result<Vec<HistoryEntry>> {
-        unready()
+
+    /// What happened since a change number.
+    #[allow(clippy::unused_async, reason = "as above")]
+    pub async fn changes_since(&self, store_id: &str, seq: u64, limit: usize) -> Result<Changes> {
+        let (own, newest) = self.store_position()?;
+        if own != store_id {
+            return Ok(Changes { changes: Vec::new(), seq: newest, truncated: true });
+        }
+        self.store().changes_since(seq, limit)
     }
-    /// None: all clusters with active jobs, side by side.
-    pub async fn sync_all(&self, _cluster: Option<&str>) -> Result<(Vec<Synced>, u64)> {
-        unready()
-    }
-    pub async fn cancel(&self, _id: &JobId) -> Result<Job> {
-        unready()
-    }
-    pub async fn delete_job(&self, _id: &JobId, _remote_files: bool) -> Result<Deleted> {
-        unready()
-    }
-    pub async fn changes_since(
-        &self,
-        _store_id: &str,
-        _seq: u64,
-        _limit: usize,
-    ) -> Result<Changes> {
-        unready()
-    }
+
+    /// All clusters, as configured.
     pub fn clusters(&self) -> Vec<ClusterState> {
-        Vec::new()
+        self.reload_settings();
+        self.all_clusters().iter().map(|cluster| self.state_of(cluster)).collect()
     }
-    pub fn cluster(&self, _name: &str) -> Result<ClusterState> {
-        unready()
+
+    /// One cluster.
+    pub fn cluster(&self, name: &str) -> Result<ClusterState> {
+        self.reload_settings();
+        Ok(self.state_of(&*self.find_cluster(name)?))
     }
-    /// Whether the age of what is known of a job is beyond three intervals, and when it was seen.
-    pub fn observed(&self, _job: &Job) -> (Option<Timestamp>, bool) {
-        (None, true)
+
+    /// Opens the connection to a cluster, if there is none, and learns what is needed.
+    pub async fn connect(&self, name: &str, _caller: &Caller) -> Result<ClusterState> {
+        self.reload_settings();
+        let cluster = self.find_cluster(name)?;
+        if let Err(error) = cluster.ready().await {
+            self.note_trouble(&cluster, "connect", &error);
+            return Err(error);
+        }
+        if !cluster.transport.connected() {
+            let hello = crate::shell::Command::read("connect", ":");
+            if let Err(error) = cluster.run(&hello).await {
+                self.note_trouble(&cluster, "connect", &error);
+                return Err(error);
+            }
+        }
+        self.turn(&cluster, Health::Ok, None, None);
+        let _ = cluster.asks.send(Ask::Expect);
+        Ok(self.state_of(&cluster))
     }
-    pub async fn connect(&self, _cluster: &str, _caller: &Caller) -> Result<ClusterState> {
-        unready()
+
+    /// Ends the connection to a cluster; the next command opens a new one.
+    pub async fn disconnect(&self, name: &str) -> Result<ClusterState> {
+        let cluster = self.find_cluster(name)?;
+        cluster.transport.close().await;
+        self.turn(&cluster, Health::Unchecked, None, None);
+        Ok(self.state_of(&cluster))
     }
-    pub async fn disconnect(&self, _cluster: &str) -> Result<ClusterState> {
-        unready()
+
+    /// When a job was last looked at, and whether that is too long ago for its status to be taken
+    /// for granted (three intervals). An ended job does not grow stale.
+    pub fn observed(&self, job: &Job) -> (Option<Timestamp>, bool) {
+        let seen = job.seen.as_ref().map(|seen| seen.at);
+        if !matches!(job.state, JobState::Pending { .. } | JobState::Running { .. }) {
+            return (seen, false);
+        }
+        let Ok(cluster) = self.find_cluster(&job.spec.cluster) else { return (seen, true) };
+        let book = cluster.book();
+        let at = seen.max(book.last_sync);
+        let patience = i64::try_from(book.interval.as_secs() * 3).unwrap_or(i64::MAX).max(15);
+        let stale = at.is_none_or(|at| self.now().duration_since(at).as_secs() > patience);
+        (at, stale)
     }
+
     /// The store's id, and the number of the last committed change.
     pub fn store_position(&self) -> Result<(String, u64)> {
-        unready()
+        Ok((self.store().store_id().to_owned(), self.store().seq()?))
     }
-    /// Where this program's files live.
+
+    /// Where this program's files live: the directory of the database.
     pub fn home(&self) -> String {
-        String::new()
+        self.inner.home.data_dir.display().to_string()
     }
-    /// Drains accepted asks (bounded), then ends the workers. Returns what is left, in words.
+
+    /// The settings in force.
+    pub fn settings(&self) -> Arc<Settings> {
+        self.configured().watched.settings()
+    }
+
+    /// Lets steps under way finish (bounded), then ends the pollers and the connections. Returns
+    /// what is left, in words; it is taken up again by the next start.
     pub async fn shut_down(&self) -> Vec<String> {
-        Vec::new()
+        let inner = &self.inner;
+        inner.tasks.close();
+        let mut left = Vec::new();
+        if tokio::time::timeout(DRAIN, inner.tasks.wait()).await.is_err() {
+            left = self
+                .store()
+                .active(None)
+                .unwrap_or_default()
+                .into_iter()
+                .filter(|job| matches!(job.state, JobState::Submitting { .. }))
+                .map(|job| format!("the submission of {} goes on at the next start", job.id))
+                .collect();
+        }
+        inner.stop.cancel();
+        for cluster in self.all_clusters() {
+            cluster.transport.close().await;
+        }
+        inner.instance.end();
+        left
     }
-    /// The wall clock; the only one outside workers.
+
+    /// The wall clock, to the millisecond (as the store keeps it).
     pub fn now(&self) -> Timestamp {
-        Timestamp::now()
+        let now = Timestamp::now();
+        now.round(TimestampRound::new().smallest(Unit::Millisecond).mode(RoundMode::Trunc))
+            .unwrap_or(now)
+    }
+
+    // ── the door ─────────────────────────────────────────────────────────────────────────────
+
+    /// Applies a fact to a job, commits, tells. Returns the job as it is then, changed or not.
+    pub(crate) async fn record(&self, id: &JobId, fact: Fact) -> Result<Job> {
+        let (engine, id) = (self.clone(), id.clone());
+        blocking(move || {
+            let now = engine.now();
+            let mut told = lock(&engine.inner.told);
+            let change = engine.store().update(&id, |job| engine.apply(job, &fact, now))?;
+            match change {
+                Some((seq, change)) => {
+                    engine.tell_in_order(&mut told, seq, &change);
+                    Ok(change.job)
+                }
+                None => engine.stored(&id),
+            }
+        })
+        .await
+    }
+
+    /// Applies facts to many jobs in one transaction. A job that refuses its fact is logged and
+    /// skipped: one job's trouble is not its neighbours'. Returns how many changed.
+    pub(crate) async fn record_many(&self, facts: Vec<(JobId, Fact)>) -> Result<usize> {
+        if facts.is_empty() {
+            return Ok(0);
+        }
+        let engine = self.clone();
+        blocking(move || {
+            let now = engine.now();
+            let mut told = lock(&engine.inner.told);
+            let ids: Vec<JobId> = facts.iter().map(|(id, _)| id.clone()).collect();
+            let asks = facts.into_iter().map(|(id, fact)| {
+                let engine = engine.clone();
+                (id, move |job: &Job| engine.apply(job, &fact, now))
+            });
+            let results = engine.store().update_many(asks)?;
+            let mut changed = 0;
+            for (id, result) in ids.iter().zip(results) {
+                match result {
+                    Ok(Some((seq, change))) => {
+                        changed += 1;
+                        engine.tell_in_order(&mut told, seq, &change);
+                    }
+                    Ok(None) => {}
+                    Err(error) => tracing::warn!(job = %id, %error, "fact refused"),
+                }
+            }
+            Ok(changed)
+        })
+        .await
+    }
+
+    fn apply(&self, job: &Job, fact: &Fact, now: Timestamp) -> Result<Option<Change>> {
+        job.apply(fact, now).map_err(|refused| {
+            Error::new(ErrorKind::RefusedInState, refused.why)
+                .hinted(refused.hint)
+                .of_job(&job.id)
+                .on_cluster(&job.spec.cluster)
+        })
+    }
+
+    /// Tells of a change of ours, after the changes that other processes committed before it.
+    fn tell_in_order(&self, told: &mut u64, seq: u64, change: &Change) {
+        if seq > *told + 1 {
+            self.tell_foreign(told, Some(seq));
+        }
+        *told = seq.max(*told);
+        // A hidden intent is nobody's business yet; its first appearance is CREATED.
+        if !matches!(change.job.state, JobState::Uploading { .. }) {
+            self.tell(Event::Job { seq, change: Arc::new(change.clone()) });
+        }
+    }
+
+    /// Tells of a deletion of ours, in order as above.
+    pub(crate) fn tell_deleted(&self, told: &mut u64, seq: u64, id: &JobId) {
+        if seq > *told + 1 {
+            self.tell_foreign(told, Some(seq));
+        }
+        *told = seq.max(*told);
+        self.tell(Event::JobDeleted { seq, job_id: id.clone() });
+    }
+
+    /// Tells of changes that other processes committed, up to but not including `before`.
+    fn tell_foreign(&self, told: &mut u64, before: Option<u64>) {
+        loop {
+            let Ok(page) = self.store().changes_since(*told, 500) else { return };
+            if page.changes.is_empty() {
+                *told = (*told).max(page.seq.min(before.map_or(u64::MAX, |seq| seq - 1)));
+                return;
+            }
+            for stored in page.changes {
+                let (seq, event) = match stored {
+                    StoredChange::Deleted { seq, job_id } => (seq, Event::JobDeleted { seq, job_id }),
+                    StoredChange::Job { entry, job } => {
+                        let cluster = job.spec.cluster.clone();
+                        let phase = job.phase();
+                        let change = Change {
+                            from: entry.from,
+                            to: entry.to,
+                            phase,
+                            at: entry.at,
+                            source: entry.source,
+                            evidence: entry.evidence,
+                            seconds_in_from: entry.seconds_in_from,
+                            job: *job,
+                        };
+                        if let Ok(cluster) = self.find_cluster(&cluster) {
+                            let _ = cluster.asks.send(Ask::Plan);
+                        }
+                        (entry.seq, Event::Job { seq: entry.seq, change: Arc::new(change) })
+                    }
+                };
+                if before.is_some_and(|before| seq >= before) {
+                    return;
+                }
+                *told = seq;
+                self.tell(event);
+            }
+        }
+    }
+
+    pub(crate) fn tell(&self, event: Event) {
+        // Nobody listening is no error.
+        let _ = self.inner.events.send(event);
+    }
+
+    /// Watches the store for changes by other processes (a script beside an editor) while somebody
+    /// listens.
+    fn start_following(&self) {
+        let engine = self.clone();
+        let stop = self.inner.stop.clone();
+        tokio::spawn(async move {
+            let mut ticker = tokio::time::interval(FOLLOW);
+            ticker.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Skip);
+            loop {
+                tokio::select! {
+                    () = stop.cancelled() => return,
+                    _ = ticker.tick() => {}
+                }
+                if engine.inner.events.receiver_count() == 0 {
+                    continue;
+                }
+                let follow = engine.clone();
+                let _ = blocking(move || {
+                    let mut told = lock(&follow.inner.told);
+                    if follow.store().seq()? > *told {
+                        follow.tell_foreign(&mut told, None);
+                    }
+                    Ok(())
+                })
+                .await;
+            }
+        });
+    }
+
+    // ── clusters ─────────────────────────────────────────────────────────────────────────────
+
+    /// Takes over a changed config.toml. A wrong one is logged; the settings in force stay.
+    pub(crate) fn reload_settings(&self) {
+        let looked = self.configured_mut().watched.refresh();
+        match looked {
+            Reload::Same => {}
+            Reload::Changed(_) => {
+                self.arrange_clusters();
+                tracing::info!("config.toml was read again");
+            }
+            Reload::Wrong(error) => {
+                tracing::error!(%error, "config.toml is wrong; the settings in force stay");
+            }
+        }
+    }
+
+    /// Makes the run-time clusters fit the settings: unchanged ones stay as they are.
+    fn arrange_clusters(&self) {
+        let mut configured = self.configured_mut();
+        let settings = configured.watched.settings();
+        let wanted = |name: &str| settings.clusters.iter().find(|cluster| cluster.name == name);
+        configured.clusters.retain(|name, cluster| {
+            let same = wanted(name).is_some_and(|wanted| *wanted == cluster.settings);
+            if !same {
+                cluster.stop.cancel();
+            }
+            same
+        });
+        for wanted in &settings.clusters {
+            if configured.clusters.contains_key(&wanted.name) {
+                continue;
+            }
+            let stop = self.inner.stop.child_token();
+            let (cluster, asked) = Cluster::new(wanted.clone(), stop, self.now());
+            configured.clusters.insert(wanted.name.clone(), Arc::clone(&cluster));
+            tokio::spawn(worker::run(self.clone(), cluster, asked));
+        }
+    }
+
+    pub(crate) fn find_cluster(&self, name: &str) -> Result<Arc<Cluster>> {
+        let configured = self.configured();
+        configured.clusters.get(name).cloned().ok_or_else(|| {
+            let known: Vec<_> = configured.clusters.keys().map(String::as_str).collect();
+            Error::new(ErrorKind::ClusterNotFound, format!("There is no cluster {name:?}."))
+                .hinted(format!(
+                    "Configured: {}. Clusters are described in {}.",
+                    known.join(", "),
+                    self.inner.home.config_file.display()
+                ))
+                .on_cluster(name)
+        })
+    }
+
+    fn all_clusters(&self) -> Vec<Arc<Cluster>> {
+        self.configured().clusters.values().cloned().collect()
+    }
+
+    fn state_of(&self, cluster: &Cluster) -> ClusterState {
+        cluster.state(self.active_count(cluster.name()))
+    }
+
+    /// Takes over a cluster's health and tells, if it is news.
+    pub(crate) fn turn(&self, cluster: &Cluster, health: Health, reason: Option<String>, hint: Option<String>) {
+        let news = cluster.book().turn(health, reason, hint, self.now());
+        if news {
+            self.tell(Event::Cluster(Arc::new(self.state_of(cluster))));
+        }
+    }
+
+    /// Notes what went wrong with a cluster: in its list of failures, in its health, in the log.
+    pub(crate) fn note_trouble(&self, cluster: &Cluster, part: &str, error: &Error) {
+        tracing::warn!(cluster = cluster.name(), part, %error, "trouble");
+        cluster.book().note_error(part, None, error.message.clone(), self.now());
+        if let Some(health) = Cluster::health_of(error) {
+            self.turn(cluster, health, Some(error.message.clone()), error.hint.clone());
+        }
+    }
+
+    pub(crate) fn active_count(&self, cluster: &str) -> usize {
+        self.store().counts().map_or(0, |counts| {
+            let active = counts.iter().filter(|count| count.cluster == cluster && count.active);
+            usize::try_from(active.map(|count| count.jobs).sum::<u64>()).unwrap_or(usize::MAX)
+        })
+    }
+
+    fn configured(&self) -> std::sync::RwLockReadGuard<'_, Configured> {
+        self.inner.configured.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn configured_mut(&self) -> std::sync::RwLockWriteGuard<'_, Configured> {
+        self.inner.configured.write().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    // ── small things ─────────────────────────────────────────────────────────────────────────
+
+    pub(crate) fn store(&self) -> &Store {
+        &self.inner.store
+    }
+
+    pub(crate) fn data_dir(&self) -> &PathBuf {
+        &self.inner.home.data_dir
+    }
+
+    pub(crate) fn instance(&self) -> &Instance {
+        &self.inner.instance
+    }
+
+    pub(crate) fn grace_seconds(&self) -> i64 {
+        self.inner.options.grace_seconds
+    }
+
+    /// A job, hidden intents included.
+    pub(crate) fn stored(&self, id: &JobId) -> Result<Job> {
+        self.store().job(id)
+    }
+
+    /// A job as callers may see it.
+    pub(crate) fn visible(&self, id: &JobId) -> Result<Job> {
+        let job = self.stored(id)?;
+        if matches!(job.state, JobState::Uploading { .. }) { Err(job_not_found(id)) } else { Ok(job) }
+    }
+
+    /// A task that the end of the program waits for.
+    pub(crate) fn spawn(
+        &self,
+        task: impl Future<Output = ()> + Send + 'static,
+    ) -> tokio::task::JoinHandle<()> {
+        self.inner.tasks.spawn(task)
+    }
+
+    /// A random word of 26 lower-case letters and digits.
+    #[allow(clippy::unused_self, reason = "randomness enters through the engine alone")]
+    pub(crate) fn token(&self) -> String {
+        ulid::Ulid::generate().to_string().to_ascii_lowercase()
+    }
+
+    fn tag(&self) -> Result<Tag> {
+        Tag::parse(&self.token()).ok_or_else(|| Error::internal("a token did not fit"))
+    }
+
+    /// A random number in 0..1.
+    #[allow(clippy::unused_self, reason = "as above")]
+    pub(crate) fn chance(&self) -> f64 {
+        let sample = u32::try_from(ulid::Ulid::generate().random() & 0xFFFF_FFFF).unwrap_or(0);
+        f64::from(sample) / f64::from(u32::MAX)
     }
 }
 
-fn unready<T>() -> Result<T> {
-    Err(crate::error::Error::internal("not ready"))
+/// The token shown in previews of a script whose attempt does not exist yet.
+pub(crate) fn placeholder_tag() -> Tag {
+    #[allow(clippy::expect_used, reason = "a literal that fits; held by a test")]
+    Tag::parse("previewpreviewpreview").expect("fits")
+}
+
+fn job_not_found(id: &JobId) -> Error {
+    Error::new(ErrorKind::JobNotFound, format!("There is no job {id}."))
+        .hinted("listJobs shows what there is.")
+        .of_job(id)
+}
+
+fn error_of(info: &ErrorInfo) -> Error {
+    let kind = ErrorKind::from_name(&info.kind).unwrap_or(ErrorKind::Internal);
+    let error = Error::new(kind, info.message.clone());
+    match &info.hint {
+        Some(hint) => error.hinted(hint.clone()),
+        None => error,
+    }
+}
+
+/// Runs something that waits for the disk off the runtime's workers.
+pub(crate) async fn blocking<T: Send + 'static>(
+    work: impl FnOnce() -> Result<T> + Send + 'static,
+) -> Result<T> {
+    tokio::task::spawn_blocking(work)
+        .await
+        .unwrap_or_else(|broken| Err(Error::internal(format!("A step broke off: {broken}"))))
+}
+
+/// A named place where fault tests kill the process (`NAMDRUNNER_KILL_AT=<name>`).
+pub(crate) fn kill_point(name: &str) {
+    static AT: std::sync::OnceLock<Option<String>> = std::sync::OnceLock::new();
+    let at = AT.get_or_init(|| std::env::var("NAMDRUNNER_KILL_AT").ok());
+    if at.as_deref() == Some(name) {
+        tracing::error!(name, "killed here, as asked");
+        std::process::abort();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn the_placeholder_tag_fits() {
+        assert_eq!(super::placeholder_tag().as_str(), "previewpreviewpreview");
+    }
 }

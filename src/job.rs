@@ -2,6 +2,7 @@
 //!
 //! [`Job`] is plain data. Its status and lifecycle change only in [`state`], by [`state::Fact`]s.
 
+pub mod info;
 pub mod layout;
 pub mod state;
 
@@ -110,6 +111,9 @@ pub struct Job {
     pub cancel_asked: Option<Timestamp>,
     /// When deleting was asked for.
     pub delete_asked: Option<Timestamp>,
+    /// Whether that asked for the files on the cluster, too.
+    #[serde(default)]
+    pub delete_remote: bool,
     /// When archiving was asked for.
     pub archive_asked: Option<Timestamp>,
     /// The sources do not hold the job although they should.
@@ -326,6 +330,10 @@ pub struct Attempt {
     pub max_rss: Option<u64>,
     /// How often it was started again under the same id.
     pub restarts: u32,
+    /// Its submission left no trace in any source past the grace period. If the person asks again,
+    /// a lock without a receipt may be taken over.
+    #[serde(default)]
+    pub untraced: bool,
 }
 
 /// What went wrong, kept with the job.
@@ -444,6 +452,26 @@ impl fmt::Display for Status {
 }
 
 impl Job {
+    /// A job that has just been asked for.
+    pub fn new(id: JobId, spec: JobSpec, state: JobState, now: Timestamp) -> Self {
+        Self {
+            id,
+            spec,
+            created_at: now,
+            updated_at: now,
+            state,
+            status_since: now,
+            attempts: Vec::new(),
+            error: None,
+            cancel_asked: None,
+            delete_asked: None,
+            delete_remote: false,
+            archive_asked: None,
+            absence: None,
+            seen: None,
+        }
+    }
+
     /// The one word users know.
     pub fn status(&self) -> Status {
         match &self.state {

@@ -1,15 +1,73 @@
-//! NAMDRunner.
+//! NAMDRunner: runs NAMD simulations on Slurm clusters, from an editor, over JSON-RPC.
+//!
+//! # How it is built
+//!
+//! A pure core decides ([`scheduler`], [`job`], [`namd`]), two adapters act ([`transport`],
+//! [`store`]), one [`engine`] sequences them through one door, and a thin wire ([`protocol`],
+//! [`rpc`], [`server`]) carries calls in and changes out.
+//!
+//! ```text
+//! editor ──bytes──> server ──call──> rpc ──> engine ──> transport ──> cluster
+//!    ^                 ^                        │  uses pure: namd, scheduler, job
+//!    └ jobStatusChanged┴── broadcast <── record(fact)
+//!                                         │ job.apply(fact) = Change     (pure)
+//!                                         └ store.update: job row + history row, one transaction
+//! ```
+//!
+//! Bottom to top: [`error`] and [`shell`] are words everybody uses. [`scheduler`] turns wishes into
+//! commands and answers into reports, and runs nothing. [`job`] holds the only transition table
+//! ([`job::state`]). [`namd`] reads configs and never fails. [`config`] and [`probe`] know the
+//! person's settings and what a cluster's login shell says. [`transport`] runs commands and moves
+//! files; it never knows what a job is. [`store`] is SQLite. [`engine`] is the use cases: creating
+//! and uploading, submitting step by step, one look at a cluster, cancelling, deleting. [`protocol`]
+//! is every wire type and the method table; [`rpc`] puts the table onto the dispatcher and turns
+//! domain into wire; [`server`] serves one session over any duplex stream. [`cli`] is thin.
+//!
+//! # Invariants
+//!
+//! 1. The core ([`error`], [`shell`], [`scheduler`], [`job`], [`namd`]) is synchronous and total.
+//!    The time, ids and randomness come in as arguments.
+//! 2. A scheduler never runs anything and never sees a transport; a transport never knows a job.
+//! 3. A job's status and lifecycle change only through `Engine::record` (and its plural);
+//!    [`job::Job::apply`] is the only transition table; job row and history row are one
+//!    transaction, committed before anybody is told.
+//! 4. Intent is stored before effect: a submission before `sbatch` runs, a cancellation before
+//!    `scancel`, an upload before its first byte. A crash is resolved by looking, never by guessing.
+//! 5. Silence is not an outcome. An unreachable cluster, a failed command, a partial answer or an id
+//!    missing from one reply ends no job. Only an explicit report, an accounting record, or the
+//!    job's own end marker does; absence ends it as UNKNOWN by one rule, and it can be reopened.
+//! 6. Parsers of foreign text return what they understood plus findings; they neither panic nor let
+//!    one unknown line spoil its neighbours.
+//! 7. Wire types are not domain types. The protocol grows by optional fields; names never change.
+//! 8. Standard output belongs to the wire. Every request gets exactly one response. Notifications
+//!    are hints and carry `seq`; a client that missed some asks `changesSince`.
+//! 9. One connection and one poller per cluster, whatever the number of editors or jobs; a look is
+//!    one remote command. Several processes on one store elect the poller with a file lock.
+//! 10. Secrets never touch disk, log, `Debug` or the bus.
+//! 11. Remote deletion goes through [`job::layout::deletable`]: only paths strictly inside the
+//!     roots that carry the job's id; the removing command compares canonical paths once more.
+//! 12. No lock is held across an await. A broken or newer database is an error with a hint, never a
+//!     fresh start.
+//!
+//! The lints in `Cargo.toml` and `clippy.toml` and the test `tidy` hold what they can of this.
 
-pub mod cli;
-pub mod config;
-pub mod engine;
 pub mod error;
+pub mod shell;
+
 pub mod job;
 pub mod namd;
-pub mod protocol;
-pub mod rpc;
 pub mod scheduler;
-pub mod server;
-pub mod shell;
+
+pub mod config;
+pub mod doctor;
+pub mod probe;
 pub mod store;
 pub mod transport;
+
+pub mod engine;
+
+pub mod protocol;
+pub mod rpc;
+pub mod server;
+
+pub mod cli;

@@ -3,7 +3,10 @@
 //! Nothing here runs anything or sees a transport. Two implementations: [`slurm`] and, for machines
 //! without a batch system, [`direct`].
 
+mod body;
+mod control;
 pub mod direct;
+mod frame;
 pub mod slurm;
 
 use std::fmt;
@@ -283,6 +286,9 @@ pub struct Launch {
     pub requeue: bool,
     /// How many jobs the direct scheduler runs at once on the machine.
     pub max_running: u32,
+    /// The person asks again for an attempt whose first submission left no trace in any source: a
+    /// lock without a receipt is taken over, unless its holder is alive. Otherwise it stays.
+    pub take_over: bool,
 }
 
 /// How a submission ended.
@@ -464,6 +470,29 @@ pub struct Report {
     pub evidence: String,
 }
 
+impl Report {
+    /// A report that says nothing yet.
+    fn bare(job: &Watched, source: Source, evidence: &str) -> Self {
+        Self {
+            id: job.id.clone(),
+            source,
+            state: Seen::Other,
+            word: String::new(),
+            reason: None,
+            submitted: None,
+            started: None,
+            ended: None,
+            exit: None,
+            nodes: None,
+            partition: None,
+            time_limit: None,
+            max_rss: None,
+            restarts: None,
+            evidence: evidence.to_owned(),
+        }
+    }
+}
+
 /// How a job's script ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Exit {
@@ -495,13 +524,13 @@ pub enum Seen {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub enum RunPhase {
-    /// Nodes are being made ready (CONFIGURING, STAGE_IN).
+    /// Nodes are being made ready (CONFIGURING, `STAGE_IN`).
     Starting,
     /// It runs.
     Running,
     /// It is stopped and keeps its nodes (SUSPENDED, STOPPED).
     Suspended,
-    /// Its processes are being ended or its files staged out (COMPLETING, STAGE_OUT). It may still
+    /// Its processes are being ended or its files staged out (COMPLETING, `STAGE_OUT`). It may still
     /// turn into a requeue.
     Finishing,
 }

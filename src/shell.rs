@@ -206,6 +206,11 @@ impl RemotePath {
         Ok(Self(path))
     }
 
+    /// `/`.
+    pub fn root() -> Self {
+        Self("/".to_owned())
+    }
+
     /// Appends a relative path of plain components.
     pub fn join(&self, relative: &str) -> Result<Self, BadPath> {
         let bad = |why| BadPath {

@@ -2,12 +2,95 @@
 //!
 //! Every change of a job and its history row are one transaction, in [`Store::update`]: the job is
 //! read again inside `BEGIN IMMEDIATE`, so that the commit of an intent is also the mutex between
-//! processes.
+//! processes. A change is durable when the call returns (`synchronous=EXTRA`, and `fullfsync` on
+//! macOS): an intent must survive a power failure, or it is none.
+//!
+//! The sequence number of a change is the id of its history row; the tombstone of a deleted job
+//! takes its number from the same counter. So the numbers clients see grow by exactly one with each
+//! committed change. A job whose files are still on their way ([`JobState::Uploading`]) is hidden:
+//! it is in no list, its changes write no history and take no number (they are given number 0), and
+//! its first history row, from nothing to CREATED, is written when it is whole.
+//!
+//! The job itself is stored as JSON; all columns beside it are derived from it in [`row`] alone.
+//! Fields an older program does not know are ignored by it; whatever it could not read at all must
+//! raise the schema version, which an older program refuses ([`ErrorKind::StoreTooNew`]).
+//!
+//! Calls block; asynchronous callers wrap them (`spawn_blocking`).
+//!
+//! [`ErrorKind::StoreTooNew`]: crate::error::ErrorKind::StoreTooNew
+//! [`JobState::Uploading`]: crate::job::JobState::Uploading
+
+mod changes;
+mod fault;
+mod filesystem;
+mod list;
+mod open;
+mod read;
+mod row;
+mod write;
+
+use std::path::{Path, PathBuf};
+use std::sync::{Mutex, OnceLock, PoisonError};
+use std::time::Duration;
 
 use jiff::Timestamp;
+use rusqlite::{Connection, Transaction, TransactionBehavior};
 
+use crate::error::Result;
 use crate::job::{Job, JobId, Status};
 use crate::scheduler::Source;
+use fault::Fault;
+
+pub use open::SCHEMA;
+pub use write::Updated;
+
+/// Name of the database file in the data directory. SQLite keeps `-wal` and `-shm` (or `-journal`)
+/// beside it while it is open; they belong to it.
+pub const FILE: &str = "jobs.sqlite3";
+
+/// The open database. Shared between threads by reference.
+pub struct Store {
+    // Readers go first: the connection that closes last folds the write-ahead log into the file.
+    readers: OnceLock<r2d2::Pool<r2d2_sqlite::SqliteConnectionManager>>,
+    writer: Mutex<Connection>,
+    path: PathBuf,
+    id: String,
+    options: Options,
+}
+
+/// How to open a store.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Options {
+    /// How long to wait for another process that writes before the answer is `storeBusy`.
+    pub busy_timeout: Duration,
+    /// How transactions are made safe.
+    pub journal: Journal,
+    /// At most this many connections read at once.
+    pub readers: u32,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self {
+            busy_timeout: Duration::from_secs(5),
+            journal: Journal::ByFilesystem,
+            readers: 4,
+        }
+    }
+}
+
+/// How transactions are made safe.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Journal {
+    /// A write-ahead log on file systems of this machine, a rollback journal on all others: the log
+    /// needs memory shared by all processes, which a network does not have; it corrupts there
+    /// (<https://www.sqlite.org/wal.html>, "All processes using a database must be on the same host").
+    ByFilesystem,
+    /// A write-ahead log: readers and the writer do not wait for each other.
+    WriteAhead,
+    /// A rollback journal: right everywhere, slower.
+    Rollback,
+}
 
 /// Which jobs a list holds.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -91,3 +174,87 @@ pub struct Changes {
     /// There are more, or the past was cut: list the jobs anew.
     pub truncated: bool,
 }
+
+/// A job's progress as it is kept: opaque here.
+#[derive(Debug, Clone, PartialEq)]
+pub struct StoredProgress {
+    /// The attempt it belongs to.
+    pub attempt: u32,
+    /// How many bytes of NAMD's log have been read.
+    pub log_offset: u64,
+    /// What the reader of the log knows and has told.
+    pub document: serde_json::Value,
+}
+
+/// What is kept about a cluster.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct ClusterFacts {
+    /// What was found out about it: opaque here.
+    pub facts: Option<serde_json::Value>,
+    /// When it last answered.
+    pub last_sync: Option<Timestamp>,
+}
+
+/// How many visible jobs of a cluster have a status.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Count {
+    /// The cluster.
+    pub cluster: String,
+    /// The status.
+    pub status: Status,
+    /// Whether the cluster must be asked about them.
+    pub active: bool,
+    /// How many.
+    pub jobs: u64,
+}
+
+impl Store {
+    /// Random name of this database, made when it was made: sequence numbers of another mean nothing
+    /// here.
+    pub fn store_id(&self) -> &str {
+        &self.id
+    }
+
+    /// The database file.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Runs `f` in a writing transaction: all of it is committed, durably, or nothing.
+    fn write<T>(&self, f: impl FnOnce(&Transaction<'_>) -> Result<T, Fault>) -> Result<T> {
+        // A panic in `f` has rolled the transaction back on its way; the connection is sound.
+        let mut writer = self.writer.lock().unwrap_or_else(PoisonError::into_inner);
+        let run = || -> Result<T, Fault> {
+            let transaction = writer.transaction_with_behavior(TransactionBehavior::Immediate)?;
+            let done = f(&transaction)?;
+            transaction.commit()?;
+            Ok(done)
+        };
+        run().map_err(|fault| fault.told(&self.path))
+    }
+
+    /// Runs `f` on one snapshot of the database.
+    fn read<T>(&self, f: impl FnOnce(&Transaction<'_>) -> Result<T, Fault>) -> Result<T> {
+        let run = || -> Result<T, Fault> {
+            let mut reader = self
+                .readers
+                .get_or_init(|| open::readers(&self.path, self.options))
+                .get()?;
+            let snapshot = reader.transaction_with_behavior(TransactionBehavior::Deferred)?;
+            f(&snapshot)
+        };
+        run().map_err(|fault| fault.told(&self.path))
+    }
+}
+
+impl std::fmt::Debug for Store {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Store")
+            .field("path", &self.path)
+            .field("id", &self.id)
+            .finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests;

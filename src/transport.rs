@@ -1,9 +1,14 @@
 //! How commands and files reach a cluster. A transport never knows what a job is.
 //!
-//! Two implementations with one contract, held by one test suite: [`local`] (this machine) and
-//! [`ssh`].
+//! Two implementations with one contract, held by one test suite (`contract`): [`local`] (this
+//! machine) and [`ssh`]. Both hand the same line to a shell, feed it the same bytes and read its
+//! answer through the same conversation (`process`), so that they cannot drift apart.
 
+mod bundle;
+#[cfg(test)]
+mod contract;
 pub mod local;
+mod process;
 pub mod ssh;
 
 use std::path::{Path, PathBuf};
@@ -23,10 +28,15 @@ pub trait Transport: Send + Sync {
     /// and [`TransportError::Timeout`] mean the command may have had its effect.
     async fn run(&self, command: &Command) -> Result<Output, TransportError>;
 
-    /// Runs one command whose input is a tar stream (ustar/pax, uncompressed) of `bundle`, ended
-    /// by an entry [`SUMS`] that holds a `sha256sum -c` list of all files before it.
+    /// Runs one command whose input is its own [`Command::input`] and then a tar stream
+    /// (uncompressed, GNU format as GNU tar, bsdtar and busybox read it) of `bundle`, ended by an
+    /// entry [`SUMS`] that holds a `sha256sum -c` list of all files before it.
     ///
     /// One round trip whatever the number of files. Large files are streamed, not held in memory.
+    /// The command's timeout bounds a standstill, not the whole transfer: it starts anew whenever
+    /// bytes leave. A command that ends before it has read everything is `Ok` with its output and
+    /// the entries sent so far. After [`TransportError::Local`] and [`TransportError::Cancelled`]
+    /// the command has seen the stream end without [`SUMS`] and has had five seconds to clean up.
     async fn run_with_bundle(
         &self,
         command: &Command,
@@ -124,7 +134,7 @@ impl std::fmt::Debug for Watcher {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Watcher")
             .field("cancelled", &self.cancel.is_cancelled())
-            .finish()
+            .finish_non_exhaustive()
     }
 }
 

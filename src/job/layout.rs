@@ -9,8 +9,10 @@
 //!                        <n>/.namdrunner/   job.sbatch, lock, receipt, started, exit
 //! ```
 
+use std::collections::BTreeMap;
+
 use crate::job::{Job, JobId};
-use crate::shell::{BadPath, RemotePath};
+use crate::shell::{BadPath, RemotePath, quote};
 
 /// Name of the description file in the project directory.
 pub const JOB_INFO: &str = "job_info.json";
@@ -18,6 +20,8 @@ pub const JOB_INFO: &str = "job_info.json";
 pub const INPUT_FILES: &str = "input_files";
 /// Name of the control directory in a working tree.
 pub const CONTROL: &str = ".namdrunner";
+/// Name of the list of checksums in the project directory, as `sha256sum -c` reads it.
+pub const SUMS: &str = "sha256sums";
 /// Suffix of a project directory that is not whole yet; it is renamed when it is.
 pub const PARTIAL: &str = ".partial";
 
@@ -83,4 +87,92 @@ pub fn deletable(
         }
     }
     Ok(found)
+}
+
+/// The script that takes an upload: unpacks the tar stream on its input into `<project_dir>.partial`,
+/// checks it against `sums` (the stream's last entry), and renames the directory.
+///
+/// Repeating it is harmless: a directory that is whole already is left alone, an unfinished one is
+/// begun anew. Exit codes: see [`upload_failure`].
+pub fn upload_script(project_dir: &RemotePath, sums: &str) -> Result<String, BadPath> {
+    let partial = partial_dir(project_dir)?;
+    Ok(format!(
+        r#"whole={whole}; partial={partial}; root={root}; sums={sums}
+if [ -e "$whole/{JOB_INFO}" ]; then cat >/dev/null; exit 0; fi
+mkdir -p "$root" && rm -rf "$partial" && mkdir "$partial" && cd "$partial" || exit 70
+tar -xf - || exit 71
+if command -v sha256sum >/dev/null 2>&1; then sha256sum -c "$sums" >/dev/null || exit 72
+elif command -v shasum >/dev/null 2>&1; then shasum -a 256 -c "$sums" >/dev/null || exit 72
+fi
+mv "$sums" {SUMS} && mkdir -p {INPUT_FILES} outputs logs && mv "$partial" "$whole" || exit 73
+"#,
+        whole = project_dir.quoted(),
+        partial = partial.quoted(),
+        root = project_dir.parent().quoted(),
+        sums = quote(sums),
+    ))
+}
+
+/// What an exit code of [`upload_script`] means.
+pub fn upload_failure(code: i32) -> &'static str {
+    match code {
+        70 => "the job's directory could not be made",
+        71 => "the files could not be unpacked",
+        72 => "the checksums differ",
+        73 => "the finished directory could not be given its name",
+        _ => "it ended unexpectedly",
+    }
+}
+
+/// Clears what a broken upload left: prints `whole` and the list of checksums if the directory had
+/// been finished after all, removes the unfinished one otherwise.
+pub fn sweep_script(project_dir: &RemotePath) -> Result<String, BadPath> {
+    let partial = partial_dir(project_dir)?;
+    Ok(format!(
+        r#"whole={whole}; partial={partial}
+if [ -e "$whole/{JOB_INFO}" ]; then printf 'whole\n' && cat "$whole/{SUMS}"; exit; fi
+rm -rf "$partial"
+"#,
+        whole = project_dir.quoted(),
+        partial = partial.quoted(),
+    ))
+}
+
+/// Reads the answer of [`sweep_script`]: the checksums by path in the tree, if the upload was whole.
+pub fn whole_upload(answer: &str) -> Option<BTreeMap<String, String>> {
+    let (_, list) = answer.split_once("whole\n")?;
+    let sums = list
+        .lines()
+        .filter_map(|line| {
+            let (sum, path) = line.split_once("  ")?;
+            let path = path.strip_prefix(INPUT_FILES)?.strip_prefix('/')?;
+            (sum.len() == 64).then(|| (path.to_owned(), sum.to_owned()))
+        })
+        .collect();
+    Some(sums)
+}
+
+/// Removes directories that [`deletable`] named, each with its root. The canonical path of each is
+/// compared with the canonical root first, so that a symbolic link cannot lead out.
+pub fn remove_script(dirs: &[(RemotePath, RemotePath)]) -> String {
+    use std::fmt::Write as _;
+    let mut script = String::from(
+        r#"remove() {
+  [ -e "$1" ] || [ -L "$1" ] || return 0
+  if [ -L "$1" ]; then printf '%s is a symbolic link; it is left alone\n' "$1" >&2; return 1; fi
+  real=$(cd -P -- "$1" && pwd -P) && root=$(cd -P -- "$2" && pwd -P) || return 1
+  if [ "$real" != "${root%/}/$3" ]; then
+    printf '%s does not lie in %s; it is left alone\n' "$real" "$root" >&2; return 1
+  fi
+  rm -rf -- "$real" && printf 'removed %s\n' "$1"
+}
+bad=0
+"#,
+    );
+    for (dir, root) in dirs {
+        let name = quote(dir.file_name());
+        let _ = writeln!(script, "remove {} {} {name} || bad=1", dir.quoted(), root.quoted());
+    }
+    script.push_str("exit \"$bad\"\n");
+    script
 }

@@ -71,7 +71,10 @@ pub enum Fact {
         error: ErrorInfo,
     },
     /// The person asked to delete.
-    DeleteAsked,
+    DeleteAsked {
+        /// The files on the cluster, too.
+        remote_files: bool,
+    },
     /// Deleting was given up.
     DeleteWithdrawn,
     /// The person changed what may be changed.
@@ -184,6 +187,9 @@ impl Job {
                 };
                 job.state = JobState::Submitting { since, step: *step };
                 job.error = Some(error.clone());
+                if let (SubmitStep::Unconfirmed, Some(attempt)) = (step, job.attempts.last_mut()) {
+                    attempt.untraced = true;
+                }
                 (Source::Local, Some(error.message.clone()))
             }
             Fact::SubmitSent => {
@@ -254,7 +260,11 @@ impl Job {
                 (Source::Local, Some(error.message.clone()))
             }
             Fact::Noted { error } => {
-                if job.error.as_ref().is_some_and(|known| known.message == error.message) {
+                if job
+                    .error
+                    .as_ref()
+                    .is_some_and(|known| known.message == error.message)
+                {
                     return Ok(None);
                 }
                 job.error = Some(error.clone());
@@ -262,13 +272,12 @@ impl Job {
             }
             Fact::DeleteWithdrawn => {
                 job.delete_asked = None;
+                job.delete_remote = false;
                 (Source::Local, Some("delete withdrawn".to_owned()))
             }
-            Fact::DeleteAsked => {
-                if job.delete_asked.is_some() {
-                    return Ok(None);
-                }
-                job.delete_asked = Some(now);
+            Fact::DeleteAsked { remote_files } => {
+                job.delete_remote |= *remote_files;
+                job.delete_asked = job.delete_asked.or(Some(now));
                 (Source::User, Some("delete asked".to_owned()))
             }
             Fact::Updated {
@@ -694,6 +703,7 @@ impl Attempt {
             time_limit: None,
             max_rss: None,
             restarts: 0,
+            untraced: false,
         }
     }
 }

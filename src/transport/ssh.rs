@@ -1,1 +1,184 @@
-//! Ssh.
+//! Commands and files over SSH. The only place that names `russh`.
+//!
+//! One connection serves all callers of an [`Ssh`]; it is opened when it is first needed and again
+//! when it broke. Commands run side by side in channels of their own.
+
+mod auth;
+mod channel;
+mod connection;
+mod files;
+mod known_hosts;
+mod link;
+mod pace;
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use async_trait::async_trait;
+
+use super::process::{Capture, Input, Terms, converse, dress};
+use super::{Bundle, Sent, Transport, TransportError, Watcher, bundle};
+use crate::shell::{Command, Output, RemotePath};
+use link::Link;
+
+/// Where and how to log in.
+#[derive(Debug, Clone)]
+pub struct SshSettings {
+    /// The host, by name or address.
+    pub host: String,
+    /// Its port.
+    pub port: u16,
+    /// The user there; none means the name of the local user.
+    pub user: Option<String>,
+    /// Private keys to log in with. If any are given, only they are tried (through the agent where
+    /// it holds them), as OpenSSH's `IdentitiesOnly` does; otherwise all keys of the agent and then
+    /// `~/.ssh/id_ed25519`, `id_ecdsa` and `id_rsa`.
+    pub identity_files: Vec<PathBuf>,
+    /// Files of known host keys. None given means `~/.ssh/known_hosts`, `~/.ssh/known_hosts2` and
+    /// `/etc/ssh/ssh_known_hosts`.
+    pub known_hosts: Vec<PathBuf>,
+    /// Whether to ask the agent at `SSH_AUTH_SOCK`.
+    pub use_agent: bool,
+    /// Time for reaching the host and logging in, each; also the longest wait for a turn to open a
+    /// connection or a channel.
+    pub connect_timeout: Duration,
+    /// Silence after which the server is asked for a sign of life; after four of these without any
+    /// the connection is given up.
+    pub keepalive: Duration,
+    /// Least time between two openings of the connection, so that a broken network or a wrong key
+    /// does not look like an attack to the site. Zero for tests.
+    pub open_spacing: Duration,
+}
+
+impl SshSettings {
+    /// Settings for a host with what suits most sites: port 22, the agent, 20 s to connect, a dead
+    /// link noticed within 40 s, connections opened at least 15 s apart.
+    pub fn new(host: impl Into<String>) -> Self {
+        Self {
+            host: host.into(),
+            port: 22,
+            user: None,
+            identity_files: Vec::new(),
+            known_hosts: Vec::new(),
+            use_agent: true,
+            connect_timeout: Duration::from_secs(20),
+            keepalive: Duration::from_secs(10),
+            open_spacing: Duration::from_secs(15),
+        }
+    }
+}
+
+/// A cluster behind SSH.
+///
+/// Connects when a command needs it; callers that come meanwhile wait for the same attempt. After
+/// a failed attempt its error is the answer until the next one is due: after
+/// [`SshSettings::open_spacing`], doubled with each failure in a row up to a minute (host not
+/// reached) or ten (login or host key refused). [`Transport::close`] forgets the failures.
+///
+/// A command that runs into its timeout is ended (`TERM`) if it is idempotent; one with an effect
+/// is left to finish unheard, because ending it halfway is worse than not knowing.
+#[derive(Debug)]
+pub struct Ssh {
+    link: Link,
+}
+
+impl Ssh {
+    /// A cluster that is not connected yet.
+    pub fn new(settings: SshSettings) -> Self {
+        Self {
+            link: Link::new(settings),
+        }
+    }
+
+    /// Runs a script with what follows it on standard input.
+    async fn talk(
+        &self,
+        command: &Command,
+        pieces: Option<bundle::Pieces>,
+        watch: Option<&Watcher>,
+        capture: Capture,
+    ) -> Result<(Output, Vec<Sent>), TransportError> {
+        let (line, mut head) = dress(&command.script);
+        head.extend_from_slice(&command.input);
+        let mut capture = capture;
+        let terms = Terms {
+            watch,
+            ..Terms::of(command, self.link.place())
+        };
+        let opened = self.link.session(command.timeout);
+        let mut session = match watch {
+            Some(watch) => watch
+                .cancel
+                .run_until_cancelled(opened)
+                .await
+                .ok_or(TransportError::Cancelled)??,
+            None => opened.await?,
+        };
+        let input = session.start(&line, command).await?;
+        let feed = Input { head, pieces };
+        let (status, sent) = converse(&mut session, input, feed, &mut capture, &terms).await?;
+        Ok((capture.finish(status, self.link.place())?, sent))
+    }
+}
+
+#[async_trait]
+impl Transport for Ssh {
+    async fn run(&self, command: &Command) -> Result<Output, TransportError> {
+        let (output, _) = self.talk(command, None, None, Capture::new()).await?;
+        Ok(output)
+    }
+
+    async fn run_with_bundle(
+        &self,
+        command: &Command,
+        bundle: &Bundle,
+        watch: &Watcher,
+    ) -> Result<(Output, Vec<Sent>), TransportError> {
+        let _turn = self.link.transfer_turn(watch).await?;
+        let pieces = bundle::stream(bundle.clone());
+        self.talk(command, Some(pieces), Some(watch), Capture::new())
+            .await
+    }
+
+    async fn read_from(
+        &self,
+        path: &RemotePath,
+        offset: u64,
+        max: u64,
+    ) -> Result<Vec<u8>, TransportError> {
+        let command = files::read_from(path, offset, max);
+        let output = self.run(&command).await?;
+        files::refused(&output, path).map_or(Ok(output.stdout), Err)
+    }
+
+    async fn get(
+        &self,
+        from: &RemotePath,
+        to: &Path,
+        watch: &Watcher,
+    ) -> Result<u64, TransportError> {
+        let _turn = self.link.transfer_turn(watch).await?;
+        files::get(self, from, to, watch).await
+    }
+
+    async fn put(
+        &self,
+        from: &Path,
+        to: &RemotePath,
+        watch: &Watcher,
+    ) -> Result<Sent, TransportError> {
+        let _turn = self.link.transfer_turn(watch).await?;
+        files::put(self, from, to, watch).await
+    }
+
+    fn connected(&self) -> bool {
+        self.link.is_up()
+    }
+
+    async fn close(&self) {
+        self.link.close().await;
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,4 +1,5 @@
 //! Integration tests: the program and the library as their users meet them.
 
+mod cluster;
 mod support;
 mod wire;

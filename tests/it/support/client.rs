@@ -40,6 +40,7 @@ pub(crate) struct Client {
     framing: Framing,
     next: u64,
     pending: Vec<u64>,
+    at_ease: bool,
     server: Server,
 }
 
@@ -113,6 +114,7 @@ impl Client {
             framing: Framing::ContentLength,
             next: 1,
             pending: Vec::new(),
+            at_ease: false,
             server,
         }
     }
@@ -126,6 +128,40 @@ impl Client {
     /// Passes over all notifications of a method.
     pub(crate) fn ignore(&mut self, method: &str) {
         self.ignored.push(method.to_owned());
+    }
+
+    /// Lets messages that nobody asked for be: for tests whose subject is the cluster, not the wire.
+    pub(crate) fn at_ease(&mut self) {
+        self.at_ease = true;
+    }
+
+    /// Waits at most so long for any notification, and drops it.
+    pub(crate) async fn wait_for_news(&mut self, patience: Duration) {
+        if self.kept.pop_front().is_none() {
+            let _ = timeout(patience, self.inbox.recv()).await;
+        }
+    }
+
+    /// Drops what has been kept: what is expected next must come from now on.
+    pub(crate) fn forget_news(&mut self) {
+        self.kept.clear();
+        while self.inbox.try_recv().is_ok() {}
+    }
+
+    /// Ends the process at once, as `kill -9` does.
+    pub(crate) async fn kill(&mut self) {
+        self.at_ease = true;
+        if let Server::Process { child, .. } = &mut self.server {
+            child.kill().await.expect("the server can be killed");
+        }
+    }
+
+    /// Waits until the process is gone, however it ended.
+    pub(crate) async fn wait_for_death(&mut self) {
+        self.at_ease = true;
+        if let Server::Process { child, .. } = &mut self.server {
+            let _ = timeout(PATIENCE, child.wait()).await.expect("the server ends");
+        }
     }
 
     /// Sends bytes as they are.
@@ -316,6 +352,9 @@ impl Drop for Client {
                 let stderr = std::fs::read_to_string(stderr).unwrap_or_default();
                 println!("the server's stderr:\n{stderr}");
             }
+            return;
+        }
+        if self.at_ease {
             return;
         }
         while let Ok(message) = self.inbox.try_recv() {

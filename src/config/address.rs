@@ -1,0 +1,68 @@
+//! Names of clusters, hosts and users. Pure.
+
+/// Longest name of a cluster; it is part of file names.
+const LONGEST_NAME: usize = 64;
+
+/// A cluster's name is part of file names, messages and command lines.
+pub(super) fn check_cluster_name(name: &str) -> Result<(), String> {
+    let plain = name
+        .bytes()
+        .all(|b| b.is_ascii_alphanumeric() || b"_-.".contains(&b));
+    if name.is_empty() || name.len() > LONGEST_NAME {
+        Err(format!(
+            "a cluster's name has 1 to {LONGEST_NAME} characters"
+        ))
+    } else if !plain || name.starts_with(['-', '.']) {
+        Err(format!(
+            "{name:?} cannot be a cluster's name: letters, digits, `_`, `-` and `.` are allowed, beginning with a letter or digit"
+        ))
+    } else {
+        Ok(())
+    }
+}
+
+/// A host's name, address or ssh alias.
+pub(super) fn check_host(host: &str) -> Result<(), String> {
+    if host.is_empty() {
+        return Err("the host is empty; leave the line out for this machine".to_owned());
+    }
+    if let Some((user, host)) = host.split_once('@') {
+        return Err(format!(
+            "the user stands in a line of its own: host = {host:?} and user = {user:?}"
+        ));
+    }
+    if host.parse::<std::net::Ipv6Addr>().is_ok() {
+        return Ok(());
+    }
+    if let Some((name, port)) = host.split_once(':')
+        && port.bytes().all(|b| b.is_ascii_digit())
+        && !port.is_empty()
+    {
+        return Err(format!(
+            "the port stands in a line of its own: host = {name:?} and port = {port}"
+        ));
+    }
+    let plain = |c: char| c.is_alphanumeric() || "-_.%".contains(c);
+    match host.chars().find(|c| !plain(*c)) {
+        Some(c) => Err(format!("{host:?} is not a host's name: it holds {c:?}")),
+        None if host.starts_with('-') => Err(format!("{host:?} begins with `-`")),
+        None => Ok(()),
+    }
+}
+
+/// A user's name on a cluster.
+pub(super) fn check_user(user: &str) -> Result<(), String> {
+    if user.is_empty() {
+        return Err("the user is empty; leave the line out for the same name as here".to_owned());
+    }
+    if user.starts_with('-') {
+        return Err(format!("{user:?} begins with `-`"));
+    }
+    match user
+        .chars()
+        .find(|c| c.is_control() || c.is_whitespace() || "/:$`'\"".contains(*c))
+    {
+        Some(c) => Err(format!("{user:?} is not a user's name: it holds {c:?}")),
+        None => Ok(()),
+    }
+}

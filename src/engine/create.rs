@@ -1,0 +1,422 @@
+//! createJob and previewJob: from a config in the editor to a job that is whole on the cluster.
+//!
+//! The intent row is stored first and stays hidden. The files go up in one round trip into
+//! `<jobId>.partial`, are checked there, and the directory is renamed: on the cluster, too, a job
+//! exists completely or not at all. What a dead process left is swept or taken over at the next
+//! look at the cluster.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use crate::config;
+use crate::engine::cluster::{Cluster, Ready};
+use crate::engine::files::{self, Survey};
+use crate::engine::{
+    Caller, CreateJob, Created, Engine, FileAction, Health, Preview, PreviewFile, Progress, blocking,
+    instance, kill_point, launch,
+};
+use crate::error::{Error, ErrorKind, Result};
+use crate::job::state::Fact;
+use crate::job::{Job, JobId, JobSpec, JobState, info, layout};
+use crate::namd::{Code, Finding, Severity};
+use crate::scheduler::Resources;
+use crate::shell::{BadPath, Command, ExitStatus, Output, RemotePath};
+use crate::transport::{Bundle, Content, Entry, SUMS, Sent, TransportError, Watcher};
+
+/// Slowest line an upload is given time for, in bytes per second.
+const SLOWEST_LINE: u64 = 100_000;
+
+/// Checks what a caller asks of a job beside its config.
+pub(crate) fn check_asked(
+    name: Option<&str>,
+    resources: Option<&Resources>,
+    launch: Option<&str>,
+) -> Result<()> {
+    if let Some(name) = name
+        && (name.trim().is_empty() || name.len() > 200 || name.chars().any(char::is_control))
+    {
+        return Err(Error::bad_param("name", "must have 1 to 200 characters on one line"));
+    }
+    if let Some(resources) = resources {
+        config::validate_resources(resources)
+            .map_err(|(field, why)| Error::bad_param(&format!("resources.{field}"), why))?;
+    }
+    if let Some(launch) = launch {
+        config::validate_launch(launch).map_err(|why| Error::bad_param("launch", why))?;
+    }
+    Ok(())
+}
+
+impl Engine {
+    /// Makes a job: closure, intent, upload.
+    pub async fn create_job(&self, ask: CreateJob, caller: &Caller) -> Result<Created> {
+        self.reload_settings();
+        check_asked(ask.name.as_deref(), Some(&ask.resources), ask.launch.as_deref())?;
+        let cluster = self.cluster_for(&ask)?;
+        if let Some(key) = &ask.idempotency_key
+            && let Some(job) = self.made_before(&cluster, key).await?
+        {
+            return Ok(Created { job, findings: Vec::new() });
+        }
+        caller.tell("Reading the NAMD configuration", 0, 0);
+        let survey = self.survey(&ask).await?;
+        refuse_errors(&survey.findings)?;
+        caller.tell("Connecting", 0, 0);
+        let ready = match cluster.ready().await {
+            Ok(ready) => ready,
+            Err(error) => {
+                self.note_trouble(&cluster, "create", &error);
+                return Err(error);
+            }
+        };
+        let job = self.intend(&ask, &cluster, &ready, &survey)?;
+        let id = job.id.clone();
+        {
+            let (engine, job, text) = (self.clone(), job.clone(), survey.config_bytes.clone());
+            blocking(move || engine.store().insert(&job.introduced(), &text).map(drop)).await?;
+        }
+        kill_point("create-intended");
+        match self.upload(&cluster, &job, &survey, caller).await {
+            Ok(sent) => {
+                kill_point("create-uploaded");
+                let sha256 = sums_in_tree(sent);
+                let job = self.record(&id, Fact::Uploaded { sha256 }).await?;
+                self.turn(&cluster, Health::Ok, None, None);
+                Ok(Created { job, findings: survey.findings })
+            }
+            Err(error) => {
+                self.note_trouble(&cluster, "upload", &error);
+                self.withdraw_upload(&cluster, &job).await;
+                Err(error)
+            }
+        }
+    }
+
+    /// Shows what createJob and submit would do. Nothing is written anywhere.
+    pub async fn preview_job(&self, ask: CreateJob, _caller: &Caller) -> Result<Preview> {
+        self.reload_settings();
+        check_asked(ask.name.as_deref(), Some(&ask.resources), ask.launch.as_deref())?;
+        let cluster = self.cluster_for(&ask)?;
+        let mut survey = self.survey(&ask).await?;
+        let ready = match cluster.ready().await {
+            Ok(ready) => ready,
+            Err(error) => {
+                survey.findings.push(Finding::of_config(
+                    Severity::Warning,
+                    Code::NotStatic,
+                    format!("The paths on the cluster are shown unexpanded: {}", error.message),
+                ));
+                Arc::new(Ready::unasked(&cluster.settings))
+            }
+        };
+        let job = self.intend(&ask, &cluster, &ready, &survey)?;
+        let mut files: Vec<PreviewFile> = survey
+            .files
+            .iter()
+            .map(|file| PreviewFile {
+                local: Some(file.path.display().to_string()),
+                remote: format!("{}/{}/{}", job.spec.project_dir, layout::INPUT_FILES, file.in_tree),
+                bytes: Some(file.bytes),
+                role: file.role.clone(),
+                sha256: None,
+                action: FileAction::Upload,
+            })
+            .collect();
+        files.extend(survey.on_cluster.iter().map(|(path, role)| PreviewFile {
+            local: None,
+            remote: path.clone(),
+            bytes: None,
+            role: role.clone(),
+            sha256: None,
+            action: FileAction::OnCluster,
+        }));
+        let launch = launch::plan(&job, &cluster.settings, &ready)?;
+        Ok(Preview {
+            total_bytes: survey.files.iter().map(|file| file.bytes).sum(),
+            files,
+            script: cluster.scheduler.script(&launch),
+            rewritten: survey.rewritten,
+            findings: survey.findings,
+        })
+    }
+
+    /// Shows an existing job's files and the script its next attempt would have.
+    pub async fn preview_existing(&self, id: &JobId) -> Result<Preview> {
+        let job = self.visible(id)?;
+        let cluster = self.find_cluster(&job.spec.cluster)?;
+        let ready = match cluster.ready().await {
+            Ok(ready) => ready,
+            Err(_) => Arc::new(Ready::unasked(&cluster.settings)),
+        };
+        let launch = launch::plan(&job, &cluster.settings, &ready)?;
+        let files: Vec<PreviewFile> = job
+            .spec
+            .files
+            .iter()
+            .map(|file| PreviewFile {
+                local: Some(file.local.clone()),
+                remote: format!("{}/{}/{}", job.spec.project_dir, layout::INPUT_FILES, file.in_tree),
+                bytes: Some(file.bytes),
+                role: file.role.clone(),
+                sha256: Some(file.sha256.clone()),
+                action: FileAction::Reuse,
+            })
+            .collect();
+        Ok(Preview {
+            files,
+            script: cluster.scheduler.script(&launch),
+            rewritten: None,
+            findings: Vec::new(),
+            total_bytes: 0,
+        })
+    }
+
+    fn cluster_for(&self, ask: &CreateJob) -> Result<Arc<Cluster>> {
+        match &ask.cluster {
+            Some(name) => self.find_cluster(name),
+            None => self.find_cluster(&self.settings().default_cluster),
+        }
+    }
+
+    async fn survey(&self, ask: &CreateJob) -> Result<Survey> {
+        let (path, inputs) = (ask.config_path.clone(), ask.inputs.clone());
+        blocking(move || files::survey(&path, &inputs)).await
+    }
+
+    /// The job as it is asked for, before anything has been done.
+    fn intend(
+        &self,
+        ask: &CreateJob,
+        cluster: &Cluster,
+        ready: &Ready,
+        survey: &Survey,
+    ) -> Result<Job> {
+        let now = self.now();
+        let name = ask.name.clone().unwrap_or_else(|| survey.stem());
+        let id = JobId::new(&name, now, ulid::Ulid::generate().random());
+        let bad = |why: BadPath| Error::new(ErrorKind::SettingsInvalid, format!("{why}."));
+        let spec = JobSpec {
+            name,
+            cluster: cluster.name().to_owned(),
+            config_path: survey.config_path.display().to_string(),
+            config_sha256: survey.config_sha256.clone(),
+            config_in_tree: survey.config_in_tree.clone(),
+            output_dirs: survey.output_dirs.clone(),
+            files: survey.job_files(),
+            project_dir: layout::job_dir(&ready.project_root, &id).map_err(bad)?,
+            scratch_dir: layout::job_dir(&ready.scratch_root, &id).map_err(bad)?,
+            resources: ask.resources.clone().or(&cluster.settings.resources),
+            launch: ask.launch.clone(),
+            labels: ask.labels.clone(),
+            idempotency_key: ask.idempotency_key.clone(),
+            total_steps: survey.total_steps,
+        };
+        let state = JobState::Uploading { since: now, owner: self.instance().name().to_owned() };
+        Ok(Job::new(id, spec, state, now))
+    }
+
+    /// Whether this key has made a job already. One that a dead process left half-made is cleared.
+    async fn made_before(&self, cluster: &Arc<Cluster>, key: &str) -> Result<Option<Job>> {
+        let Some(job) = self.store().by_idempotency_key(cluster.name(), key)? else {
+            return Ok(None);
+        };
+        let JobState::Uploading { owner, .. } = &job.state else { return Ok(Some(job)) };
+        if !instance::is_gone(self.data_dir(), owner) {
+            return Err(Error::new(
+                ErrorKind::RefusedInState,
+                format!("A job with the key {key:?} is being created right now."),
+            )
+            .hinted("Ask again in a moment.")
+            .of_job(&job.id));
+        }
+        cluster.ready().await?;
+        self.sweep_uploads(cluster, vec![job]).await;
+        match self.store().by_idempotency_key(cluster.name(), key)? {
+            Some(job) if matches!(job.state, JobState::Uploading { .. }) => Err(Error::new(
+                ErrorKind::ClusterUnavailable,
+                format!("A half-made job with the key {key:?} could not be cleared on {}.", cluster.place()),
+            )
+            .hinted("Ask again when the cluster answers.")),
+            found => Ok(found),
+        }
+    }
+
+    async fn upload(
+        &self,
+        cluster: &Arc<Cluster>,
+        job: &Job,
+        survey: &Survey,
+        caller: &Caller,
+    ) -> Result<Vec<Sent>> {
+        let description = info::describe(job);
+        let mut bundle = Bundle {
+            entries: vec![Entry {
+                path: layout::JOB_INFO.to_owned(),
+                from: Content::Bytes(description.into_bytes().into()),
+            }],
+        };
+        bundle.entries.extend(survey.files.iter().map(|file| Entry {
+            path: format!("{}/{}", layout::INPUT_FILES, file.in_tree),
+            from: match &file.rewritten {
+                Some(bytes) => Content::Bytes(Arc::clone(bytes)),
+                None => Content::File {
+                    path: file.path.clone(),
+                    bytes: file.bytes,
+                    executable: file.executable,
+                },
+            },
+        }));
+        let total: u64 = survey.files.iter().map(|file| file.bytes).sum();
+        let script = layout::upload_script(&job.spec.project_dir, SUMS)
+            .map_err(|why| Error::new(ErrorKind::SettingsInvalid, format!("{why}.")))?;
+        let command = Command::effect("upload", script)
+            .within(Duration::from_secs(120 + total / SLOWEST_LINE));
+        let watch = watcher(caller, total);
+        let mut result = cluster.transport.run_with_bundle(&command, &bundle, &watch).await;
+        if matches!(result, Err(TransportError::Lost(_))) {
+            // The whole upload can be repeated: it begins by clearing its own unfinished directory.
+            tracing::info!(job = %job.id, "the upload broke off and begins anew");
+            result = cluster.transport.run_with_bundle(&command, &bundle, &watch).await;
+        }
+        let (output, sent) = result.map_err(|error| cluster.translate(&error, "the upload"))?;
+        judge_upload(&output, cluster).map(|()| sent)
+    }
+
+    /// Takes back an upload that failed: the row at once, the directory if the cluster answers.
+    /// If it does not, the row stays hidden and is swept later.
+    async fn withdraw_upload(&self, cluster: &Arc<Cluster>, job: &Job) {
+        let Ok(script) = layout::sweep_script(&job.spec.project_dir) else { return };
+        match cluster.try_run(&Command::read("sweep", script)).await {
+            Ok(output) if output.ok() => {
+                if let Err(error) = self.store().discard(&job.id) {
+                    tracing::warn!(job = %job.id, %error, "the withdrawn job's row stays");
+                }
+            }
+            Ok(output) => tracing::warn!(job = %job.id, status = %output.status, "not swept"),
+            Err(error) => tracing::warn!(job = %job.id, %error, "not swept; tried again later"),
+        }
+    }
+
+    /// Uploads whose process is gone, and those of this process that failed and were not swept.
+    pub(crate) fn abandoned_uploads(&self, cluster: &Cluster) -> Result<Vec<Job>> {
+        let mut jobs = self.store().uploading()?;
+        jobs.retain(|job| {
+            let JobState::Uploading { owner, .. } = &job.state else { return false };
+            job.spec.cluster == cluster.name() && instance::is_gone(self.data_dir(), owner)
+        });
+        Ok(jobs)
+    }
+
+    /// Takes over uploads that were whole on the cluster, and clears the others away.
+    pub(crate) async fn sweep_uploads(&self, cluster: &Arc<Cluster>, jobs: Vec<Job>) {
+        for job in jobs {
+            let Ok(script) = layout::sweep_script(&job.spec.project_dir) else { continue };
+            let Ok(output) = cluster.try_run(&Command::read("sweep", script)).await else { return };
+            if !output.ok() {
+                tracing::warn!(job = %job.id, status = %output.status, "a half-made job could not be swept");
+                continue;
+            }
+            let text = output.text();
+            let done = if let Some(sums) = layout::whole_upload(&text) {
+                tracing::info!(job = %job.id, "an upload that was whole is taken over");
+                self.record(&job.id, Fact::Uploaded { sha256: sums }).await.map(drop)
+            } else {
+                tracing::info!(job = %job.id, "a half-made job was swept");
+                self.store().discard(&job.id)
+            };
+            if let Err(error) = done {
+                tracing::warn!(job = %job.id, %error, "a half-made job stays");
+            }
+        }
+    }
+}
+
+impl Caller {
+    /// Reports progress, if the caller asked for it.
+    pub(crate) fn tell(&self, message: &str, done: u64, total: u64) {
+        if let Some(progress) = &self.progress {
+            progress(Progress { message: message.to_owned(), done, total });
+        }
+    }
+}
+
+fn watcher(caller: &Caller, total: u64) -> Watcher {
+    let done = AtomicU64::new(0);
+    let progress = caller.progress.clone().map(|tell| {
+        let watch = move |more: u64| {
+            let done = done.fetch_add(more, Ordering::Relaxed) + more;
+            tell(Progress { message: "Uploading".to_owned(), done: done.min(total), total });
+        };
+        Arc::new(watch) as Arc<dyn Fn(u64) + Send + Sync>
+    });
+    Watcher { progress, cancel: caller.cancel.clone() }
+}
+
+fn sums_in_tree(sent: Vec<Sent>) -> BTreeMap<String, String> {
+    let inside = format!("{}/", layout::INPUT_FILES);
+    sent.into_iter()
+        .filter_map(|sent| Some((sent.path.strip_prefix(&inside)?.to_owned(), sent.sha256)))
+        .collect()
+}
+
+/// Refuses a config whose findings hold errors; the kind is that of the first of them.
+fn refuse_errors(findings: &[Finding]) -> Result<()> {
+    let errors: Vec<Finding> =
+        findings.iter().filter(|finding| finding.severity == Severity::Error).cloned().collect();
+    let Some(first) = errors.first() else { return Ok(()) };
+    let kind =
+        if first.is_about_input() { ErrorKind::InputMissing } else { ErrorKind::NamdConfigInvalid };
+    let more = match errors.len() - 1 {
+        0 => String::new(),
+        1 => " (and one more)".to_owned(),
+        n => format!(" (and {n} more)"),
+    };
+    let message = format!("{}{more}", first.message);
+    Err(Error::new(kind, message)
+        .hinted("The findings name each place. Nothing was uploaded.")
+        .with_findings(findings.to_vec()))
+}
+
+fn judge_upload(output: &Output, cluster: &Cluster) -> Result<()> {
+    let ExitStatus::Code(code) = output.status else {
+        return Err(Error::new(
+            ErrorKind::TransferFailed,
+            format!("The upload to {} was ended by {}.", cluster.place(), output.status),
+        ));
+    };
+    if code == 0 {
+        return Ok(());
+    }
+    let said = output.first_error_line().unwrap_or_else(|| format!("exit code {code}"));
+    let what = layout::upload_failure(code);
+    let full = said.contains("No space left") || said.to_ascii_lowercase().contains("quota");
+    let kind = if full { ErrorKind::Quota } else { ErrorKind::TransferFailed };
+    Err(Error::new(kind, format!("The upload to {} failed: {what} ({said}).", cluster.place()))
+        .hinted(if full {
+            "Free space there (or raise the quota), then create the job again. Nothing is left half-made."
+        } else {
+            "`namdrunner doctor` checks both roots. Nothing is left half-made."
+        })
+        .on_cluster(cluster.name()))
+}
+
+impl Ready {
+    /// Stands in when a preview is asked for and the cluster does not answer: the roots are shown
+    /// as they are written.
+    fn unasked(settings: &config::Cluster) -> Self {
+        let shown = |template: &str| {
+            let plain = template.trim_start_matches('/').replace("..", "");
+            RemotePath::parse(&format!("/{plain}"))
+                .or_else(|_| RemotePath::parse("/unknown"))
+                .unwrap_or_else(|_| RemotePath::root())
+        };
+        Self {
+            facts: None,
+            project_root: shown(&settings.project_root),
+            scratch_root: shown(&settings.scratch_root),
+            prelude: settings.slurm_setup.clone(),
+        }
+    }
+}

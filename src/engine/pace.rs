@@ -1,0 +1,92 @@
+//! [pure] How long to wait before the next look at a cluster.
+
+use std::time::Duration;
+
+/// No cluster is looked at less often than this while jobs are active.
+const CEILING: Duration = Duration::from_secs(120);
+/// How much longer each look without news makes the interval.
+const GROWTH: f64 = 1.5;
+/// The queue is asked at most for this fraction of the time: interval ≥ latency × this.
+const LATENCY_FACTOR: u32 = 20;
+/// Extra looks after a submission or a cancellation, when news is likely.
+pub(crate) const EARLY_LOOKS: [Duration; 2] = [Duration::from_secs(3), Duration::from_secs(10)];
+
+/// What the next interval depends on.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(crate) struct Pace {
+    /// The configured interval.
+    pub(crate) base: Duration,
+    /// Looks without news in a row.
+    pub(crate) quiet: u32,
+    /// How long the queue took to answer last.
+    pub(crate) latency: Duration,
+    /// How long Slurm remembers ended jobs (`MinJobAge`), if known: below half of it, the end of a
+    /// job is seen in the queue itself.
+    pub(crate) min_job_age: Option<Duration>,
+}
+
+impl Pace {
+    /// The interval, without jitter. Never below `base`.
+    pub(crate) fn interval(&self) -> Duration {
+        let exponent = i32::try_from(self.quiet.min(16)).unwrap_or(16);
+        let grown = self.base.as_secs_f64() * GROWTH.powi(exponent);
+        let ceiling = self
+            .min_job_age
+            .map_or(CEILING, |age| CEILING.min(age / 2))
+            .max(self.base);
+        Duration::from_secs_f64(grown.min(ceiling.as_secs_f64()))
+            .max(self.latency.saturating_mul(LATENCY_FACTOR))
+    }
+
+    /// The interval with up to ±10 % of jitter; `random` in 0..1.
+    pub(crate) fn jittered(&self, random: f64) -> Duration {
+        self.interval().mul_f64(0.9 + 0.2 * random.clamp(0.0, 1.0))
+    }
+}
+
+/// How long to wait after `failures` failures in a row; `random` in 0..1.
+///
+/// Doubles from `base` to five minutes, with up to 25 % more by chance so that several laptops do
+/// not come back at once.
+pub(crate) fn backoff(base: Duration, failures: u32, random: f64) -> Duration {
+    let doubled = base.saturating_mul(1_u32 << failures.saturating_sub(1).min(8));
+    doubled.min(Duration::from_secs(300)).mul_f64(1.0 + 0.25 * random.clamp(0.0, 1.0))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const PACE: Pace = Pace {
+        base: Duration::from_secs(30),
+        quiet: 0,
+        latency: Duration::from_millis(40),
+        min_job_age: Some(Duration::from_secs(300)),
+    };
+
+    #[test]
+    fn quiet_looks_lengthen_the_interval_up_to_two_minutes() {
+        let seconds = |quiet| Pace { quiet, ..PACE }.interval().as_secs();
+        assert_eq!([seconds(0), seconds(1), seconds(2), seconds(9)], [30, 45, 67, 120]);
+    }
+
+    #[test]
+    fn ends_are_seen_before_slurm_forgets_them() {
+        let pace = Pace { quiet: 9, min_job_age: Some(Duration::from_secs(100)), ..PACE };
+        assert_eq!(pace.interval().as_secs(), 50);
+        let short = Pace { min_job_age: Some(Duration::from_secs(2)), ..PACE };
+        assert_eq!(short.interval().as_secs(), 30, "but never faster than configured");
+    }
+
+    #[test]
+    fn a_slow_queue_is_asked_less_often() {
+        let pace = Pace { latency: Duration::from_secs(9), ..PACE };
+        assert_eq!(pace.interval().as_secs(), 180);
+    }
+
+    #[test]
+    fn failures_back_off_to_five_minutes() {
+        let seconds = |n| backoff(Duration::from_secs(5), n, 0.0).as_secs();
+        assert_eq!([seconds(1), seconds(2), seconds(3), seconds(7), seconds(60)], [5, 10, 20, 300, 300]);
+    }
+}

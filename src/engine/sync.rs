@@ -1,0 +1,199 @@
+//! One look at a cluster: one remote command for all its active jobs, and what it means for each.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Instant;
+
+use crate::engine::cluster::Cluster;
+use crate::engine::{Engine, Health, Synced};
+use crate::error::{Error, ErrorKind, Result};
+use crate::job::state::Fact;
+use crate::job::{Job, JobId, JobState, layout};
+use crate::scheduler::{Query, Report, SchedulerId, SourceHealth, Watch, Watched};
+
+/// Ended jobs of this age at most are still watched for a return to the queue.
+const WATCH_ENDED_SECONDS: i64 = 24 * 3600;
+/// And no more than this many.
+const WATCH_ENDED: usize = 200;
+/// A cancellation that was asked for and has not shown for this long is sent again.
+const CANCEL_AGAIN_SECONDS: i64 = 20;
+
+impl Engine {
+    /// Looks at a cluster once. Never fails: a failure changes the cluster's health and no job.
+    pub(crate) async fn look(&self, cluster: &Arc<Cluster>) -> Synced {
+        let begun = Instant::now();
+        let result = self.try_look(cluster).await;
+        let at = self.now();
+        let took_ms = u64::try_from(begun.elapsed().as_millis()).unwrap_or(u64::MAX);
+        let (queried, changed, error) = match result {
+            Ok((queried, changed)) => (queried, changed, None),
+            Err(error) => {
+                self.note_trouble(cluster, "sync", &error);
+                (0, 0, Some(error.message))
+            }
+        };
+        let health = cluster.book().health;
+        Synced { cluster: cluster.name().to_owned(), health, at, queried, changed, took_ms, error }
+    }
+
+    async fn try_look(&self, cluster: &Arc<Cluster>) -> Result<(usize, usize)> {
+        self.reload_settings();
+        let store = self.store();
+        let jobs = store.active(Some(cluster.name()))?;
+        self.resume_deletions(cluster)?;
+        let uploading = self.abandoned_uploads(cluster)?;
+        if jobs.is_empty() && uploading.is_empty() {
+            return Ok((0, 0));
+        }
+        let ready = cluster.ready().await?;
+        if !uploading.is_empty() {
+            self.sweep_uploads(cluster, uploading).await;
+        }
+        let (mut watched, mut by_id) = (Vec::new(), HashMap::new());
+        for job in &jobs {
+            if let Some(watch) = watch_of(job, false) {
+                by_id.insert(watch.id.clone(), job.id.clone());
+                watched.push(watch);
+            }
+        }
+        let queried = watched.len();
+        if queried > 0 {
+            let since = self.now() - jiff::SignedDuration::from_secs(WATCH_ENDED_SECONDS);
+            for job in store.recently_ended(cluster.name(), since, WATCH_ENDED)? {
+                if let Some(watch) = watch_of(&job, true)
+                    && !by_id.contains_key(&watch.id)
+                {
+                    by_id.insert(watch.id.clone(), job.id.clone());
+                    watched.push(watch);
+                }
+            }
+        }
+        let changed = if queried == 0 {
+            0
+        } else {
+            let watch =
+                Watch { jobs: watched, slurm_setup: ready.prelude.clone(), nonce: self.token() };
+            self.query(cluster, &watch, &by_id).await?
+        };
+        self.resume_submissions(cluster, &jobs).await?;
+        self.resume_cancellations(cluster, &jobs).await;
+        self.turn(cluster, Health::Ok, None, None);
+        Ok((queried, changed))
+    }
+
+    async fn query(
+        &self,
+        cluster: &Arc<Cluster>,
+        watch: &Watch,
+        by_id: &HashMap<SchedulerId, JobId>,
+    ) -> Result<usize> {
+        let begun = Instant::now();
+        cluster.book().note_query(begun);
+        let output = cluster.run(&cluster.scheduler.query(watch)).await?;
+        let took = begun.elapsed();
+        let query = cluster.scheduler.parse_query(watch, &output);
+        for line in &query.odd_lines {
+            tracing::warn!(cluster = cluster.name(), line, "not understood");
+        }
+        self.note_sources(cluster, &query, took);
+        let changed = self.digest(cluster, query.reports, &query.absent, by_id).await?;
+        // The queue's own failure makes the cluster unavailable; what the other sources witnessed
+        // has been taken in all the same.
+        match query.squeue {
+            SourceHealth::Failed { exit, why } => {
+                let code = exit.map_or(String::new(), |code| format!(" (exit code {code})"));
+                Err(Error::new(
+                    ErrorKind::RemoteCommandFailed,
+                    format!("The queue of {} did not answer{code}: {why}", cluster.place()),
+                )
+                .hinted("No job was changed. It is asked again by itself.")
+                .on_cluster(cluster.name()))
+            }
+            _ => Ok(changed),
+        }
+    }
+
+    fn note_sources(&self, cluster: &Cluster, query: &Query, took: std::time::Duration) {
+        let now = self.now();
+        let mut book = cluster.book();
+        for (part, health) in
+            [("squeue", &query.squeue), ("sacct", &query.sacct), ("marker", &query.marker)]
+        {
+            if let SourceHealth::Failed { exit, why } = health {
+                tracing::warn!(cluster = cluster.name(), part, ?exit, why, "source failed");
+                book.note_error(part, *exit, why.clone(), now);
+            }
+        }
+        let keep = |old: &mut SourceHealth, new: &SourceHealth| {
+            if *new != SourceHealth::NotAsked {
+                old.clone_from(new);
+            }
+        };
+        keep(&mut book.squeue, &query.squeue);
+        keep(&mut book.sacct, &query.sacct);
+        keep(&mut book.marker, &query.marker);
+        book.latency = Some(query.squeue_ms.map_or(took, std::time::Duration::from_millis));
+        if query.squeue.is_ok() {
+            book.last_sync = Some(now);
+        }
+    }
+
+    /// Records what one look means for each job; says how many changed.
+    async fn digest(
+        &self,
+        cluster: &Arc<Cluster>,
+        reports: Vec<Report>,
+        absent: &[SchedulerId],
+        by_id: &HashMap<SchedulerId, JobId>,
+    ) -> Result<usize> {
+        let mut facts: HashMap<JobId, (Vec<Report>, bool)> = HashMap::new();
+        for report in reports {
+            if let Some(id) = by_id.get(&report.id) {
+                facts.entry(id.clone()).or_default().0.push(report);
+            }
+        }
+        for id in absent {
+            if let Some(id) = by_id.get(id) {
+                facts.entry(id.clone()).or_default().1 = true;
+            }
+        }
+        let rule = cluster.settings.absence;
+        let facts = facts
+            .into_iter()
+            .map(|(id, (reports, absent))| (id, Fact::Seen { reports, absent, rule }))
+            .collect();
+        super::kill_point("sync-answered");
+        self.record_many(facts).await
+    }
+
+    /// Cancellations that were asked for and have had no effect: the program may have died in
+    /// between. Cancelling twice does no harm.
+    async fn resume_cancellations(&self, cluster: &Arc<Cluster>, jobs: &[Job]) {
+        for job in jobs {
+            let Some(asked) = job.cancel_asked else { continue };
+            let overdue = self.now().duration_since(asked).as_secs() >= CANCEL_AGAIN_SECONDS;
+            let queued = matches!(job.state, JobState::Pending { .. } | JobState::Running { .. });
+            if queued && overdue && !cluster.is_busy(&job.id)
+                && let Err(error) = self.send_cancel(cluster, job).await
+            {
+                tracing::warn!(job = %job.id, %error, "cancellation not taken");
+            }
+        }
+    }
+}
+
+/// How a job is watched; none when the batch system has no id for it.
+fn watch_of(job: &Job, settled: bool) -> Option<Watched> {
+    let in_queue = matches!(job.state, JobState::Pending { .. } | JobState::Running { .. });
+    if !settled && !in_queue {
+        return None;
+    }
+    let attempt = job.attempt()?;
+    Some(Watched {
+        id: attempt.id.clone()?,
+        work_dir: layout::work_dir(job, attempt.n).ok()?,
+        tag: attempt.tag.clone(),
+        submitted: attempt.submitted.unwrap_or(attempt.asked),
+        settled,
+    })
+}

@@ -1,0 +1,425 @@
+//! The conversation with one running command, the same for every transport: input in, output out,
+//! until its end, a timeout, or the caller's withdrawal.
+
+use std::future::Future;
+use std::pin::pin;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use tokio::io::{AsyncWrite, AsyncWriteExt};
+use tokio::sync::mpsc;
+use tokio::time::{Instant, sleep_until};
+
+use super::bundle::{Piece, Pieces};
+use super::{Sent, TransportError, Watcher};
+use crate::shell::{self, Command, ExitStatus, Output};
+
+/// Standard output beyond this is an error, not an answer.
+pub(super) const STDOUT_LIMIT: usize = 64 * 1024 * 1024;
+
+/// How much of the end of standard error is kept.
+const STDERR_KEPT: usize = 64 * 1024;
+
+/// How long a command may take to notice that its input broke off.
+const GRACE: Duration = Duration::from_secs(5);
+
+/// Printed on both outputs before the script begins. What stands before it was printed by the
+/// login shell's start-up files and is no answer; without it the script never ran.
+pub(super) const MARK: &[u8] = b"\x1enamdrunner\n";
+const PRINT_MARK: &str = r"printf '\036namdrunner\n';printf '\036namdrunner\n' >&2;";
+
+/// The login-shell line for a script, and what precedes its own input on standard input.
+pub(super) fn dress(script: &str) -> (String, Vec<u8>) {
+    let whole = format!("{PRINT_MARK}{script}");
+    (shell::exec_line(whole.len()), whole.into_bytes())
+}
+
+/// A started command as a transport sees it.
+pub(super) trait Process: Send {
+    /// Waits for the next thing that happens and puts output into the capture.
+    ///
+    /// Must lose nothing when dropped before it is ready.
+    fn next(
+        &mut self,
+        capture: &mut Capture,
+    ) -> impl Future<Output = Result<Step, TransportError>> + Send;
+}
+
+/// What happened to a process.
+pub(super) enum Step {
+    /// It goes on.
+    On,
+    /// It has ended and all its output is here.
+    Ended(ExitStatus),
+}
+
+/// What a command reads, after its script.
+pub(super) struct Input {
+    /// Bytes at hand: the script and the command's own input.
+    pub(super) head: Vec<u8>,
+    /// Bytes still being made.
+    pub(super) pieces: Option<Pieces>,
+}
+
+/// The bounds of a conversation.
+pub(super) struct Terms<'a> {
+    /// What the command is for.
+    pub(super) what: &'a str,
+    /// The machine, for messages.
+    pub(super) place: &'a str,
+    /// Time for the whole command; with [`Input::pieces`], without any byte moving.
+    pub(super) timeout: Duration,
+    /// The caller's eye and hand.
+    pub(super) watch: Option<&'a Watcher>,
+}
+
+impl<'a> Terms<'a> {
+    /// The terms of a plain command.
+    pub(super) fn of(command: &'a Command, place: &'a str) -> Self {
+        Self {
+            what: command.what,
+            place,
+            timeout: command.timeout,
+            watch: None,
+        }
+    }
+}
+
+/// Talks to a process until it ends. `Err` leaves the process to its owner's `Drop`.
+pub(super) async fn converse<P: Process>(
+    process: &mut P,
+    to: impl AsyncWrite + Send + Unpin,
+    input: Input,
+    capture: &mut Capture,
+    terms: &Terms<'_>,
+) -> Result<(ExitStatus, Vec<Sent>), TransportError> {
+    let moved = AtomicU64::new(0);
+    let mut moved_before = 0;
+    let streaming = input.pieces.is_some();
+    let mut sent = Vec::new();
+    let status = {
+        let mut feeding = pin!(feed(to, input, terms.watch, &moved, &mut sent));
+        let mut fed = false;
+        // Once set, the answer is this error; the process only gets time to see its input end.
+        let mut failed: Option<TransportError> = None;
+        let mut deadline = pin!(sleep_until(Instant::now() + terms.timeout));
+        loop {
+            let asked = failed.is_none();
+            tokio::select! {
+                step = process.next(capture) => match step {
+                    Ok(Step::On) => {
+                        moved.fetch_add(1, Ordering::Relaxed);
+                    }
+                    Ok(Step::Ended(status)) => break failed.map_or(Ok(status), Err),
+                    Err(error) => break Err(failed.unwrap_or(error)),
+                },
+                result = &mut feeding, if !fed => {
+                    fed = true;
+                    if let Err(error) = result {
+                        failed = Some(error);
+                        deadline.as_mut().reset(Instant::now() + GRACE);
+                    }
+                }
+                () = cancelled(terms.watch), if asked && !fed => {
+                    // The feeder sees it as well and ends the input.
+                    failed = Some(TransportError::Cancelled);
+                    deadline.as_mut().reset(Instant::now() + GRACE);
+                }
+                () = &mut deadline => {
+                    if let Some(error) = failed {
+                        break Err(error);
+                    }
+                    let now = moved.load(Ordering::Relaxed);
+                    if streaming && now != moved_before {
+                        moved_before = now;
+                        deadline.as_mut().reset(Instant::now() + terms.timeout);
+                    } else {
+                        break Err(timed_out(terms, streaming));
+                    }
+                }
+            }
+        }
+    };
+    Ok((status?, sent))
+}
+
+fn timed_out(terms: &Terms<'_>, streaming: bool) -> TransportError {
+    let Terms {
+        what,
+        place,
+        timeout,
+        ..
+    } = terms;
+    let moved = if streaming {
+        " without any byte moving"
+    } else {
+        ""
+    };
+    TransportError::Timeout(format!(
+        "`{what}` on {place} took more than {} s{moved}; whether it had its effect is not known",
+        timeout.as_secs_f32()
+    ))
+}
+
+async fn cancelled(watch: Option<&Watcher>) {
+    match watch {
+        Some(watch) => watch.cancel.cancelled().await,
+        None => std::future::pending().await,
+    }
+}
+
+/// Writes the input and ends it. Errors are those of the input alone: a process that stops reading
+/// says why by its end.
+async fn feed(
+    mut to: impl AsyncWrite + Unpin,
+    input: Input,
+    watch: Option<&Watcher>,
+    moved: &AtomicU64,
+    sent: &mut Vec<Sent>,
+) -> Result<(), TransportError> {
+    let result = tokio::select! {
+        biased;
+        () = cancelled(watch) => Err(TransportError::Cancelled),
+        result = write(&mut to, input, watch, moved, sent) => result,
+    };
+    // The process sees the end of its input either way; one that is gone does not mind.
+    let _ = to.shutdown().await;
+    result
+}
+
+async fn write(
+    to: &mut (impl AsyncWrite + Unpin),
+    input: Input,
+    watch: Option<&Watcher>,
+    moved: &AtomicU64,
+    sent: &mut Vec<Sent>,
+) -> Result<(), TransportError> {
+    if !input.head.is_empty() && to.write_all(&input.head).await.is_err() {
+        return Ok(());
+    }
+    drop(input.head);
+    let Some(mut pieces) = input.pieces else {
+        return Ok(());
+    };
+    while let Some(piece) = pieces.recv().await {
+        match piece? {
+            Piece::End => return Ok(()),
+            Piece::Chunk {
+                bytes,
+                payload,
+                done,
+            } => {
+                if !bytes.is_empty() && to.write_all(&bytes).await.is_err() {
+                    return Ok(());
+                }
+                moved.fetch_add(1, Ordering::Relaxed);
+                sent.extend(done);
+                if let Some(progress) = watch.and_then(|watch| watch.progress.as_ref())
+                    && payload > 0
+                {
+                    progress(payload);
+                }
+            }
+        }
+    }
+    Err(TransportError::Local(
+        "the thread that reads the files to be sent ended early".to_owned(),
+    ))
+}
+
+/// The outputs of a process, as they come in.
+pub(super) struct Capture {
+    out: Out,
+    out_mark: Mark,
+    err: Vec<u8>,
+    err_mark: Mark,
+}
+
+enum Out {
+    Kept(Vec<u8>),
+    Passed(mpsc::UnboundedSender<Vec<u8>>),
+}
+
+impl Capture {
+    /// Keeps standard output, up to [`STDOUT_LIMIT`].
+    pub(super) fn new() -> Self {
+        Self::into_place(Out::Kept(Vec::new()))
+    }
+
+    /// Passes standard output on as it comes. Who asks for the bytes bounds them.
+    pub(super) fn passing(to: mpsc::UnboundedSender<Vec<u8>>) -> Self {
+        Self::into_place(Out::Passed(to))
+    }
+
+    fn into_place(out: Out) -> Self {
+        Self {
+            out,
+            out_mark: Mark::Awaited(Vec::new()),
+            err: Vec::new(),
+            err_mark: Mark::Awaited(Vec::new()),
+        }
+    }
+
+    /// Takes a part of standard output.
+    pub(super) fn stdout(&mut self, bytes: &[u8]) -> Result<(), TransportError> {
+        let out = &mut self.out;
+        self.out_mark.pass(bytes, |bytes| match out {
+            Out::Kept(kept) if kept.len() + bytes.len() > STDOUT_LIMIT => {
+                Err(TransportError::Remote(format!(
+                    "the answer is longer than {} MiB",
+                    STDOUT_LIMIT >> 20
+                )))
+            }
+            Out::Kept(kept) => {
+                kept.extend_from_slice(bytes);
+                Ok(())
+            }
+            // Who reads it may have stopped; the process' end will tell.
+            Out::Passed(to) => {
+                let _ = to.send(bytes.to_vec());
+                Ok(())
+            }
+        })
+    }
+
+    /// Takes a part of standard error.
+    pub(super) fn stderr(&mut self, bytes: &[u8]) {
+        let err = &mut self.err;
+        // Keeping cannot fail.
+        let _ = self.err_mark.pass(bytes, |bytes| {
+            err.extend_from_slice(bytes);
+            // Cut rarely, so that a flood costs little.
+            if err.len() > 4 * STDERR_KEPT {
+                err.drain(..err.len() - STDERR_KEPT);
+            }
+            Ok(())
+        });
+    }
+
+    /// The answer, or why the script never began.
+    pub(super) fn finish(
+        mut self,
+        status: ExitStatus,
+        place: &str,
+    ) -> Result<Output, TransportError> {
+        if let (Mark::Awaited(out), Mark::Awaited(err)) = (&self.out_mark, &self.err_mark) {
+            return Err(not_begun(&status, place, out, err));
+        }
+        self.err.drain(..self.err.len().saturating_sub(STDERR_KEPT));
+        let stdout = match self.out {
+            Out::Kept(kept) => kept,
+            Out::Passed(_) => Vec::new(),
+        };
+        Ok(Output {
+            status,
+            stdout,
+            stderr: self.err,
+        })
+    }
+}
+
+fn not_begun(status: &ExitStatus, place: &str, out: &[u8], err: &[u8]) -> TransportError {
+    let said = [err, out]
+        .into_iter()
+        .flat_map(|bytes| bytes.split(|byte| *byte == b'\n'))
+        .map(|line| String::from_utf8_lossy(line).trim().to_owned())
+        .find(|line| !line.is_empty())
+        .map_or_else(String::new, |line| format!(", saying \"{line}\""));
+    TransportError::Unreachable(format!(
+        "the login on {place} ran no command: it ended with {status}{said}; check with \
+         `ssh` that the account may run commands there"
+    ))
+}
+
+/// The search for [`MARK`] in one output.
+enum Mark {
+    /// Not yet seen; what came so far.
+    Awaited(Vec<u8>),
+    Seen,
+}
+
+impl Mark {
+    fn pass(
+        &mut self,
+        bytes: &[u8],
+        mut onward: impl FnMut(&[u8]) -> Result<(), TransportError>,
+    ) -> Result<(), TransportError> {
+        let Self::Awaited(noise) = self else {
+            return onward(bytes);
+        };
+        noise.extend_from_slice(bytes);
+        let found = noise.windows(MARK.len()).position(|window| window == MARK);
+        if let Some(at) = found {
+            let rest = noise.split_off(at + MARK.len());
+            *self = Self::Seen;
+            if !rest.is_empty() {
+                return onward(&rest);
+            }
+        } else if noise.len() > 2 * STDERR_KEPT {
+            // Endless noise: only its end can still hold the beginning of the mark.
+            noise.drain(..noise.len() - STDERR_KEPT);
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn output(out: &[&[u8]], err: &[&[u8]]) -> Result<Output, TransportError> {
+        let mut capture = Capture::new();
+        for part in out {
+            capture.stdout(part)?;
+        }
+        for part in err {
+            capture.stderr(part);
+        }
+        capture.finish(ExitStatus::Code(1), "alpha")
+    }
+
+    #[test]
+    fn what_start_up_files_print_is_no_answer() {
+        let got = output(
+            &[b"Welcome!\n\x1ename", b"namd\n\x1enamdr", b"unner\nanswer"],
+            &[b"stty: not a tty\n", MARK, b"squeue: error"],
+        )
+        .unwrap();
+        assert_eq!(got.stdout, b"answer");
+        assert_eq!(got.stderr, b"squeue: error");
+    }
+
+    #[test]
+    fn a_login_that_runs_nothing_is_told_from_a_command_that_fails() {
+        let error = output(&[b"This account is currently not available.\n"], &[]).unwrap_err();
+        assert!(error.nothing_ran());
+        assert!(
+            error
+                .to_string()
+                .contains("\"This account is currently not available.\""),
+            "{error}"
+        );
+        assert!(output(&[MARK], &[]).is_ok());
+    }
+
+    #[test]
+    fn only_the_end_of_standard_error_is_kept() {
+        let mut flood = MARK.to_vec();
+        for line in 0..100_000 {
+            flood.extend_from_slice(format!("{line}\n").as_bytes());
+        }
+        let got = output(&[], &[&flood]).unwrap();
+        assert_eq!(got.stderr.len(), STDERR_KEPT);
+        assert!(got.stderr.ends_with(b"99999\n"));
+    }
+
+    #[test]
+    fn the_printed_mark_is_the_mark() {
+        let out = std::process::Command::new("sh")
+            .args(["-c", PRINT_MARK])
+            .output()
+            .unwrap();
+        assert_eq!(out.stdout, MARK);
+        assert_eq!(out.stderr, MARK);
+    }
+}

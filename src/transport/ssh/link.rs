@@ -1,0 +1,259 @@
+//! The one connection of a cluster: opened once for all who wait for it, replaced when it is gone.
+
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use futures_util::FutureExt as _;
+use futures_util::future::{BoxFuture, Shared};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::time::Instant;
+
+use super::SshSettings;
+use super::channel::{OpenError, Session};
+use super::connection::Connection;
+use super::pace::{Pace, Turn};
+use crate::transport::{TransportError, Watcher};
+
+/// Transfers side by side, so that short commands always find a channel.
+const TRANSFERS: usize = 3;
+
+/// The link to one cluster.
+#[derive(Debug)]
+pub(super) struct Link {
+    settings: Arc<SshSettings>,
+    place: Arc<str>,
+    state: Arc<Mutex<State>>,
+    transfers: Arc<Semaphore>,
+}
+
+#[derive(Debug)]
+struct State {
+    phase: Phase,
+    pace: Pace,
+    /// Counts attempts, so that one that was given up does not come back as the connection.
+    attempts: u64,
+}
+
+type Attempt = Shared<BoxFuture<'static, Result<Arc<Connection>, TransportError>>>;
+
+#[derive(Debug)]
+enum Phase {
+    Down,
+    Opening(Attempt),
+    Up(Arc<Connection>),
+}
+
+/// Where a connection comes from.
+enum Standing {
+    Connection(Arc<Connection>),
+    Attempt(Attempt),
+}
+
+impl Link {
+    pub(super) fn new(settings: SshSettings) -> Self {
+        let place = if settings.port == 22 {
+            settings.host.clone()
+        } else {
+            format!("{}:{}", settings.host, settings.port)
+        };
+        Self {
+            place: place.into(),
+            state: Arc::new(Mutex::new(State {
+                phase: Phase::Down,
+                pace: Pace::new(settings.open_spacing),
+                attempts: 0,
+            })),
+            transfers: Arc::new(Semaphore::new(TRANSFERS)),
+            settings: Arc::new(settings),
+        }
+    }
+
+    /// The cluster's name for messages.
+    pub(super) fn place(&self) -> &str {
+        &self.place
+    }
+
+    /// Whether a connection stands.
+    pub(super) fn is_up(&self) -> bool {
+        matches!(&self.lock().phase, Phase::Up(connection) if !connection.is_closed())
+    }
+
+    /// Ends the connection and forgets failures. Commands under way are lost.
+    pub(super) async fn close(&self) {
+        let phase = {
+            let mut state = self.lock();
+            state.pace.forgive();
+            state.attempts += 1;
+            std::mem::replace(&mut state.phase, Phase::Down)
+        };
+        if let Phase::Up(connection) = phase {
+            connection.disconnect().await;
+        }
+    }
+
+    /// Waits for a turn to move files.
+    pub(super) async fn transfer_turn(
+        &self,
+        watch: &Watcher,
+    ) -> Result<OwnedSemaphorePermit, TransportError> {
+        let turn = Arc::clone(&self.transfers).acquire_owned();
+        match watch.cancel.run_until_cancelled(turn).await {
+            // The semaphore is never closed.
+            Some(Ok(turn)) => Ok(turn),
+            Some(Err(_)) | None => Err(TransportError::Cancelled),
+        }
+    }
+
+    /// A channel for one command, on a connection that answers. Waits at most this long for other
+    /// commands to make room. Whatever the error, nothing ran.
+    pub(super) async fn session(&self, patience: Duration) -> Result<Session, TransportError> {
+        let mut renewed = false;
+        loop {
+            let connection = self.connection().await?;
+            let patient = patience.max(self.settings.connect_timeout);
+            match Session::open(&connection, patient, self.settings.connect_timeout).await {
+                Ok(session) => return Ok(session),
+                Err(OpenError::Gone(why)) => {
+                    self.discard(&connection);
+                    if renewed {
+                        return Err(TransportError::Unreachable(format!(
+                            "{} does not answer: {why}",
+                            self.place
+                        )));
+                    }
+                    renewed = true;
+                }
+                Err(OpenError::Full { alone }) => {
+                    if alone {
+                        // What fills the server is none of our running commands: remains of
+                        // earlier ones, which only a new connection leaves behind.
+                        self.discard(&connection);
+                    }
+                    return Err(TransportError::Unreachable(format!(
+                        "{} opens no further session (its MaxSessions is used up); it is tried \
+                         again later",
+                        self.place
+                    )));
+                }
+                Err(OpenError::Busy) => {
+                    return Err(TransportError::Unreachable(format!(
+                        "{} is still busy with earlier commands after {} s",
+                        self.place,
+                        patient.as_secs()
+                    )));
+                }
+                Err(OpenError::Refused(why)) => {
+                    return Err(TransportError::Unreachable(format!(
+                        "{} allows no session to run commands in: {why}",
+                        self.place
+                    )));
+                }
+            }
+        }
+    }
+
+    /// The connection: the standing one if it shows signs of life, else a new one.
+    async fn connection(&self) -> Result<Arc<Connection>, TransportError> {
+        loop {
+            let connection = match self.standing()? {
+                Standing::Connection(connection) => connection,
+                Standing::Attempt(attempt) => return attempt.await,
+            };
+            if connection.is_fresh() || connection.answers().await {
+                return Ok(connection);
+            }
+            self.discard(&connection);
+        }
+    }
+
+    fn standing(&self) -> Result<Standing, TransportError> {
+        let mut state = self.lock();
+        match &state.phase {
+            Phase::Up(connection) if !connection.is_closed() => {
+                Ok(Standing::Connection(Arc::clone(connection)))
+            }
+            Phase::Opening(attempt) => Ok(Standing::Attempt(attempt.clone())),
+            Phase::Up(_) | Phase::Down => self.begin(&mut state).map(Standing::Attempt),
+        }
+    }
+
+    /// Starts an attempt, if one is due. It goes on even if nobody waits for it any more.
+    fn begin(&self, state: &mut State) -> Result<Attempt, TransportError> {
+        let wait = match state.pace.turn(Instant::now()) {
+            Turn::Refused(error, left) => return Err(later(error, left)),
+            Turn::In(left) if left > self.settings.connect_timeout => {
+                return Err(TransportError::Unreachable(format!(
+                    "the connection to {} ended; it is opened again in {} s",
+                    self.place,
+                    left.as_secs()
+                )));
+            }
+            Turn::In(left) => left,
+        };
+        state.attempts += 1;
+        let this = state.attempts;
+        let (shared, settings, place) = (
+            Arc::clone(&self.state),
+            Arc::clone(&self.settings),
+            Arc::clone(&self.place),
+        );
+        let task = tokio::spawn(async move {
+            tokio::time::sleep(wait).await;
+            lock(&shared).pace.opening(Instant::now());
+            let result = Connection::open(&settings, &place).await.map(Arc::new);
+            let mut state = lock(&shared);
+            if state.attempts == this {
+                state.pace.opened(result.as_ref().err().cloned());
+                state.phase = match &result {
+                    Ok(connection) => Phase::Up(Arc::clone(connection)),
+                    Err(_) => Phase::Down,
+                };
+            }
+            result
+        });
+        let attempt = async move {
+            task.await.unwrap_or_else(|error| {
+                Err(TransportError::Unreachable(format!(
+                    "the attempt to connect ended early: {error}"
+                )))
+            })
+        }
+        .boxed()
+        .shared();
+        state.phase = Phase::Opening(attempt.clone());
+        Ok(attempt)
+    }
+
+    /// Gives a connection up, unless another has already taken its place.
+    fn discard(&self, connection: &Arc<Connection>) {
+        let mut state = self.lock();
+        if matches!(&state.phase, Phase::Up(current) if Arc::ptr_eq(current, connection)) {
+            state.phase = Phase::Down;
+        }
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, State> {
+        lock(&self.state)
+    }
+}
+
+fn lock(state: &Mutex<State>) -> std::sync::MutexGuard<'_, State> {
+    // The state is plain data, whole after every statement.
+    state.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Says when an error is worth asking again.
+fn later(error: TransportError, left: Duration) -> TransportError {
+    let note = format!("(not tried again for {} s)", left.as_secs().max(1));
+    match error {
+        TransportError::Unreachable(text) => TransportError::Unreachable(format!("{text} {note}")),
+        TransportError::AuthRequired(text) => {
+            TransportError::AuthRequired(format!("{text} {note}"))
+        }
+        TransportError::HostKey { message, hint } => TransportError::HostKey {
+            message: format!("{message} {note}"),
+            hint,
+        },
+        other => other,
+    }
+}

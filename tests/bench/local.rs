@@ -1,0 +1,107 @@
+//! What needs no cluster: round trips and the start, with 10,000 jobs stored.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::process::Command;
+use std::time::Instant;
+
+use jiff::{SignedDuration, Timestamp};
+use namdrunner::job::state::Fact;
+use namdrunner::job::{Job, JobId, JobSpec, JobState};
+use namdrunner::scheduler::Resources;
+use namdrunner::shell::RemotePath;
+use namdrunner::store::{Options, Store};
+use serde_json::json;
+
+use crate::client::Client;
+use crate::{quantiles, report};
+
+const JOBS: usize = 10_000;
+
+pub fn run() {
+    let dir = tempfile::tempdir().unwrap();
+    let home = dir.path().join("home");
+    let ids = fill(&home.join("data"), JOBS);
+    println!("With {JOBS} jobs stored:\n");
+
+    let version = || {
+        let begun = Instant::now();
+        let status = Command::new(env!("CARGO_BIN_EXE_namdrunner"))
+            .arg("--version")
+            .stdout(std::process::Stdio::null())
+            .status();
+        assert!(status.unwrap().success());
+        begun.elapsed().as_secs_f64() * 1e3
+    };
+    let start = || {
+        let begun = Instant::now();
+        let mut client = Client::start(&home);
+        client.ok("initialize", &json!({ "capabilities": {} }));
+        begun.elapsed().as_secs_f64() * 1e3
+    };
+    let (floor, _) = quantiles((0..20).map(|_| version()).collect());
+    let (median, worst) = quantiles((0..20).map(|_| start()).collect());
+    report("start to `initialize` answered, median", median, "namdrunner --version", floor);
+    report("start to `initialize` answered, worst of 20", worst, "namdrunner --version", floor);
+
+    let mut client = Client::start(&home);
+    let mut echo = Vec::new();
+    let mut status = Vec::new();
+    for n in 0..4000 {
+        let (_, took) = client.call("noSuchMethod", &json!({}));
+        echo.push(took.as_secs_f64() * 1e3);
+        let id = &ids[(n * 7919) % ids.len()];
+        let (_, took) = client.ok("jobStatus", &json!({ "jobId": id }));
+        status.push(took.as_secs_f64() * 1e3);
+    }
+    let (echo_median, echo_p99) = quantiles(echo);
+    let (median, p99) = quantiles(status);
+    report("jobStatus round trip over stdio, median", median, "an unknown method", echo_median);
+    report("jobStatus round trip over stdio, p99", p99, "an unknown method", echo_p99);
+    let list = |client: &mut Client| {
+        let (page, took) = client.ok("listJobs", &json!({ "limit": 1000 }));
+        assert_eq!(page["jobs"].as_array().unwrap().len(), 1000);
+        took.as_secs_f64() * 1e3
+    };
+    let (median, _) = quantiles((0..20).map(|_| list(&mut client)).collect());
+    report("listJobs, 1,000 jobs", median, "an unknown method", echo_median);
+    if let Some(mib) = client.resident_mib() {
+        println!("{:<58} {mib:>9.1} MiB", "resident memory after all of that");
+    }
+}
+
+/// Stores `count` jobs, the newest last.
+pub fn fill(data: &Path, count: usize) -> Vec<String> {
+    std::fs::create_dir_all(data).unwrap();
+    let store = Store::open(data, Options::default()).unwrap();
+    let begun = Timestamp::now() - SignedDuration::from_hours(24 * 30);
+    (0..count)
+        .map(|n| {
+            let at = begun + SignedDuration::from_secs(i64::try_from(n).unwrap() * 60);
+            let id = JobId::new(&format!("equilibration {n}"), at, n as u128);
+            let root = RemotePath::parse("/projects/me").unwrap();
+            let spec = JobSpec {
+                name: format!("equilibration {n}"),
+                cluster: "local".into(),
+                config_path: format!("/home/me/sims/{}/equil.namd", n % 100),
+                config_sha256: "0".repeat(64),
+                config_in_tree: "equil.namd".into(),
+                output_dirs: Vec::new(),
+                files: Vec::new(),
+                project_dir: root.join(id.as_str()).unwrap(),
+                scratch_dir: root.join(id.as_str()).unwrap(),
+                resources: Resources::default(),
+                launch: None,
+                labels: BTreeMap::new(),
+                idempotency_key: None,
+                total_steps: Some(500_000),
+            };
+            let state = JobState::Uploading { since: at, owner: "bench".into() };
+            let job = Job::new(id.clone(), spec, state, at);
+            store.insert(&job.introduced(), b"run 500000\n").unwrap();
+            let whole = Fact::Uploaded { sha256: BTreeMap::new() };
+            store.update(&id, |job| Ok(job.apply(&whole, at).unwrap())).unwrap();
+            id.to_string()
+        })
+        .collect()
+}
