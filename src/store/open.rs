@@ -95,8 +95,7 @@ fn connect(path: &Path, options: Options) -> Result<(Connection, String), Fault>
     db.busy_timeout(options.busy_timeout)?;
     // Until the file is known to be ours, closing it must not fold the log into it.
     db.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true)?;
-    let version = pragma(&db, "user_version")?;
-    refuse_strangers(&db, path, version)?;
+    let version = known_version(&mut db, path)?;
     if db.is_readonly("main")? {
         return Err(Error::new(
             ErrorKind::StoreUnavailable,
@@ -135,7 +134,15 @@ fn pragma(db: &Connection, name: &str) -> rusqlite::Result<i64> {
     db.pragma_query_value(None, name, |row| row.get(0))
 }
 
-fn refuse_strangers(db: &Connection, path: &Path, version: i64) -> Result<(), Fault> {
+/// The schema version of a database that is ours, or is empty; anything else is refused.
+fn known_version(db: &mut Connection, path: &Path) -> Result<i64, Fault> {
+    // One snapshot: another process may be making the same database.
+    let snapshot = db.transaction_with_behavior(TransactionBehavior::Deferred)?;
+    let version = pragma(&snapshot, "user_version")?;
+    let application = pragma(&snapshot, "application_id")?;
+    let tables: i64 =
+        snapshot.query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get(0))?;
+    drop(snapshot);
     let name = path.display();
     if version > SCHEMA {
         return Err(Error::new(
@@ -148,8 +155,6 @@ fn refuse_strangers(db: &Connection, path: &Path, version: i64) -> Result<(), Fa
         .hinted("Install the newer NAMDRunner again. The file was left as it is.")
         .into());
     }
-    let tables: i64 = db.query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get(0))?;
-    let application = pragma(db, "application_id")?;
     let (ours, empty) = (application == APPLICATION, tables == 0 && application == 0);
     if (version > 0 && !ours) || (version <= 0 && !empty) {
         return Err(Error::new(
@@ -159,7 +164,7 @@ fn refuse_strangers(db: &Connection, path: &Path, version: i64) -> Result<(), Fa
         .hinted(keep_and_move_away(path))
         .into());
     }
-    Ok(())
+    Ok(version)
 }
 
 fn journal(path: &Path, options: Options) -> Journal {

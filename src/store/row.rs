@@ -126,10 +126,23 @@ static INSERT: LazyLock<String> = LazyLock::new(|| {
     )
 });
 
+/// Indexed columns that are as they are for ever, but for `hidden`, which changes once. An UPDATE that
+/// names an indexed column rewrites its index entry even if the value is the same, and these are in
+/// most indexes: without them updating a thousand jobs takes half the time.
+const FIXED: [&str; 6] = [
+    "job_id",
+    "created_at",
+    "cluster",
+    "config_path",
+    "idempotency_key",
+    "hidden",
+];
+
 static UPDATE: LazyLock<String> = LazyLock::new(|| {
     let sets: Vec<String> = COLUMNS
         .iter()
         .enumerate()
+        .filter(|(_, (name, _))| !FIXED.contains(name))
         .map(|(i, (name, _))| format!("{name} = ?{}", i + 1))
         .collect();
     format!(
@@ -152,9 +165,21 @@ pub(super) fn insert(db: &Connection, job: &Job) -> Result<usize, Fault> {
     write(db, &INSERT, job)
 }
 
-/// Writes all of an existing row.
-pub(super) fn update(db: &Connection, job: &Job) -> Result<usize, Fault> {
-    write(db, &UPDATE, job)
+/// Writes what has changed of a row. A job may be revealed; else what is fixed must be the same.
+pub(super) fn update(db: &Connection, before: &Job, after: &Job) -> Result<(), Fault> {
+    let revealed = hidden(before) && !hidden(after);
+    for (name, of) in COLUMNS.iter().filter(|(name, _)| FIXED.contains(name)) {
+        if of(before) != of(after) && !(revealed && *name == "hidden") {
+            let what = format!("The column {name} of job {} is fixed.", before.id);
+            return Err(Error::internal(what).of_job(&before.id).into());
+        }
+    }
+    if revealed {
+        db.prepare_cached("UPDATE jobs SET hidden = 0 WHERE job_id = ?1")?
+            .execute([before.id.as_str()])?;
+    }
+    write(db, &UPDATE, after)?;
+    Ok(())
 }
 
 /// Reads a job from a row that begins with `job_id, document`.

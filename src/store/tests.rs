@@ -1,8 +1,12 @@
 //! Tests of the store: what it keeps, what it tells, and that a change is whole or not at all.
 
+mod damage;
+mod figures;
 mod kept;
+mod killed;
 mod lists;
 mod numbers;
+mod together;
 
 use std::collections::BTreeMap;
 

@@ -38,10 +38,7 @@ impl Store {
                 .of_job(&first.id)
                 .into());
             }
-            row::insert(db, job)?;
-            db.prepare_cached("INSERT INTO job_config (job_id, text) VALUES (?1, ?2)")?
-                .execute(params![job.id.as_str(), config_text])?;
-            log(db, change)
+            introduce(db, change, config_text)
         })
     }
 
@@ -161,6 +158,14 @@ pub(super) fn not_found(id: &JobId) -> Error {
         .of_job(id)
 }
 
+/// Writes a new job with its config and its first history row.
+pub(super) fn introduce(db: &Connection, change: &Change, config: &[u8]) -> Result<u64, Fault> {
+    row::insert(db, &change.job)?;
+    db.prepare_cached("INSERT INTO job_config (job_id, text) VALUES (?1, ?2)")?
+        .execute(params![change.job.id.as_str(), config])?;
+    log(db, change)
+}
+
 fn apply(
     db: &Connection,
     id: &JobId,
@@ -170,9 +175,9 @@ fn apply(
     let Some(mut change) = f(&before)? else {
         return Ok(None);
     };
-    if change.job.id != *id || change.from != Some(before.status()) {
+    if change.from != Some(before.status()) {
         return Err(
-            Error::internal(format!("A change of job {id} was made from another job."))
+            Error::internal(format!("A change of job {id} was made from another state."))
                 .of_job(id)
                 .into(),
         );
@@ -181,7 +186,7 @@ fn apply(
         change.from = None;
         change.seconds_in_from = 0;
     }
-    row::update(db, &change.job)?;
+    row::update(db, &before, &change.job)?;
     let seq = log(db, &change)?;
     Ok(Some((seq, change)))
 }

@@ -12,8 +12,22 @@ impl Machine<'_> {
     pub(super) fn list_command(&mut self, name: &str, args: &[Arg], place: Place) -> Option<Flow> {
         if !matches!(
             name,
-            "list" | "concat" | "llength" | "lindex" | "lrange" | "linsert" | "lreplace" | "lsort"
-                | "lsearch" | "lreverse" | "lrepeat" | "lassign" | "lset" | "split" | "join" | "dict"
+            "list"
+                | "concat"
+                | "llength"
+                | "lindex"
+                | "lrange"
+                | "linsert"
+                | "lreplace"
+                | "lsort"
+                | "lsearch"
+                | "lreverse"
+                | "lrepeat"
+                | "lassign"
+                | "lset"
+                | "split"
+                | "join"
+                | "dict"
         ) {
             return None;
         }
@@ -27,7 +41,10 @@ impl Machine<'_> {
     }
 
     /// Takes a list apart; the error is the finding's text.
-    pub(super) fn elements(&mut self, text: &str) -> Result<Result<Vec<String>, String>, super::Stop> {
+    pub(super) fn elements(
+        &mut self,
+        text: &str,
+    ) -> Result<Result<Vec<String>, String>, super::Stop> {
         self.charge(text.len())?;
         Ok(list::split(text).ok_or_else(|| {
             let shown: String = text.chars().take(40).collect();
@@ -45,7 +62,9 @@ impl Machine<'_> {
             let Some((count, elements)) = texts.split_first() else {
                 return self.usage(place, "lrepeat count ?value ...?");
             };
-            let count = number::parse_int(count).and_then(|n| usize::try_from(n).ok()).unwrap_or(0);
+            let count = number::parse_int(count)
+                .and_then(|n| usize::try_from(n).ok())
+                .unwrap_or(0);
             let width: usize = elements.iter().map(|e| e.len() + 1).sum();
             self.charge(count.saturating_mul(width))?;
             return Ok(Value::known(list::join(&elements.repeat(count))));
@@ -134,7 +153,9 @@ impl Machine<'_> {
     }
 
     fn do_lassign(&mut self, args: &[Arg], place: Place) -> Flow {
-        let [values, names @ ..] = args else { return self.usage(place, "lassign list ?varName ...?") };
+        let [values, names @ ..] = args else {
+            return self.usage(place, "lassign list ?varName ...?");
+        };
         let mut elements = match &values.value {
             Value::Unknown(why) => {
                 let why = std::rc::Rc::clone(why);
@@ -218,7 +239,9 @@ fn split(text: &str, separators: &str) -> Vec<String> {
     if text.is_empty() {
         return Vec::new();
     }
-    text.split(|c| separators.contains(c)).map(str::to_owned).collect()
+    text.split(|c| separators.contains(c))
+        .map(str::to_owned)
+        .collect()
 }
 
 fn sort(mut elements: Vec<String>, options: &[&str]) -> Option<Vec<String>> {
@@ -240,7 +263,13 @@ fn sort(mut elements: Vec<String>, options: &[&str]) -> Option<Vec<String>> {
             _ => return None,
         }
     }
-    elements.sort_by(|a, b| if falling { compare(b, a) } else { compare(a, b) });
+    elements.sort_by(|a, b| {
+        if falling {
+            compare(b, a)
+        } else {
+            compare(a, b)
+        }
+    });
     if unique {
         elements.dedup_by(|a, b| compare(a, b) == Ordering::Equal);
     }
@@ -293,14 +322,33 @@ fn search(elements: &[String], options: &[&str], wanted: &str) -> Option<String>
             _ => return None,
         }
     }
-    let hit = |element: &str| (if glob { pattern::matches(wanted, element) } else { element == wanted }) != not;
-    let found = elements.iter().enumerate().filter(|(_, element)| hit(element));
-    let shown = |(at, element): (usize, &String)| if inline { element.clone() } else { at.to_string() };
+    let hit = |element: &str| {
+        (if glob {
+            pattern::matches(wanted, element)
+        } else {
+            element == wanted
+        }) != not
+    };
+    let found = elements
+        .iter()
+        .enumerate()
+        .filter(|(_, element)| hit(element));
+    let shown = |(at, element): (usize, &String)| {
+        if inline {
+            element.clone()
+        } else {
+            at.to_string()
+        }
+    };
     if all {
         return Some(list::join(&found.map(shown).collect::<Vec<_>>()));
     }
     let mut found = found;
-    Some(found.next().map_or_else(|| if inline { String::new() } else { "-1".into() }, shown))
+    Some(
+        found
+            .next()
+            .map_or_else(|| if inline { String::new() } else { "-1".into() }, shown),
+    )
 }
 
 /// Trims the characters that `string trim` takes when none are named.

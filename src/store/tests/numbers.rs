@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::error::Error;
+use crate::job::state::Change;
 
 fn seqs(changes: &[StoredChange]) -> Vec<u64> {
     changes
@@ -352,11 +353,31 @@ fn a_batch_is_one_commit_with_an_answer_for_each() {
 }
 
 #[test]
-fn a_change_of_another_job_is_a_defect() {
+fn a_change_that_does_not_follow_from_the_job_is_a_defect() {
     let (_dir, store) = fresh();
     put(&store, job(1));
-    let other = job(2).apply(&renamed("x"), at(9)).unwrap();
-    let error = store.update(&job(1).id, |_| Ok(other)).unwrap_err();
-    assert_eq!(error.kind, ErrorKind::Internal);
-    assert_eq!(store.job(&job(1).id).unwrap(), job(1));
+    let same = || job(1).apply(&renamed("x"), at(9)).unwrap().unwrap();
+    let mut changes = vec![job(2).apply(&renamed("x"), at(9)).unwrap().unwrap()];
+    let spoils: [fn(&mut Change); 6] = [
+        |change| change.from = Some(Status::Running),
+        |change| change.job.spec.cluster = "another".into(),
+        |change| change.job.spec.config_path = "/another".into(),
+        |change| change.job.spec.idempotency_key = Some("another".into()),
+        |change| change.job.created_at = at(77),
+        |change| change.job.state = intent(1).state,
+    ];
+    for spoil in spoils {
+        let mut change = same();
+        spoil(&mut change);
+        changes.push(change);
+    }
+    for change in changes {
+        let error = store.update(&job(1).id, |_| Ok(Some(change))).unwrap_err();
+        assert_eq!(error.kind, ErrorKind::Internal);
+        assert_eq!(store.job(&job(1).id).unwrap(), job(1));
+    }
+    store
+        .update(&job(1).id, |_| Ok(Some(same())))
+        .unwrap()
+        .unwrap();
 }
