@@ -23,6 +23,14 @@ use tokio::time::timeout;
 /// How long anything may take before a test fails. Long, since machines that test are slow.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
 
+/// The program: the one that was built with the tests, or another one, named by
+/// `NAMDRUNNER_TEST_BINARY` (a release build, an installed one).
+pub(crate) fn binary() -> PathBuf {
+    std::env::var_os("NAMDRUNNER_TEST_BINARY")
+        .unwrap_or_else(|| env!("CARGO_BIN_EXE_namdrunner").into())
+        .into()
+}
+
 /// One client.
 pub(crate) struct Client {
     writer: Option<Box<dyn AsyncWrite + Unpin + Send>>,
@@ -50,7 +58,7 @@ impl Client {
     /// The same, with more arguments or environment.
     pub(crate) fn spawn_with(home: &Path, with: impl FnOnce(&mut Command)) -> Self {
         let stderr = home.join("stderr.txt");
-        let mut command = Command::new(env!("CARGO_BIN_EXE_namdrunner"));
+        let mut command = Command::new(binary());
         command
             .env("NAMDRUNNER_HOME", home)
             .stdin(Stdio::piped())
