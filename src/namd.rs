@@ -79,3 +79,5 @@ mod corpus_tests;
 mod property_tests;
 #[cfg(test)]
 mod runs_tests;
+#[cfg(test)]
+mod test_support;

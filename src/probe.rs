@@ -1,4 +1,4 @@
-//! What there is to know of a machine before anything is run on it. [pure]
+//! What there is to know of a machine before anything is run on it. Pure.
 //!
 //! At connect a login shell is asked once, because only a login shell has a site's modules and
 //! paths; everything after that runs in a plain `sh` that begins with [`remote_prelude`]. The

@@ -1,4 +1,4 @@
-//! Names of clusters, hosts and users. [pure]
+//! Names of clusters, hosts and users. Pure.
 
 /// Longest name of a cluster; it is part of file names.
 const LONGEST_NAME: usize = 64;

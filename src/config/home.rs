@@ -63,7 +63,7 @@ impl Home {
         Self::locate(env, &PlatformDirs::of_this_machine())
     }
 
-    /// Finds the directories. [pure]
+    /// Finds the directories. Pure.
     ///
     /// With [`HOME_VARIABLE`] set to DIR they are `DIR/config`, `DIR/data`, `DIR/state` and
     /// `DIR/run`; otherwise `namdrunner` in each of the platform's directories, and `run` in the

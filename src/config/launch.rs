@@ -1,4 +1,4 @@
-//! The launch command: a template with placeholders. [pure]
+//! The launch command: a template with placeholders. Pure.
 
 use super::mistake::nearest;
 

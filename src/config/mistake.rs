@@ -1,4 +1,4 @@
-//! Mistakes in config.toml: where, what, and what is allowed. [pure]
+//! Mistakes in config.toml: where, what, and what is allowed. Pure.
 
 use std::fmt;
 use std::ops::Range;

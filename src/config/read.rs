@@ -1,4 +1,4 @@
-//! The keys of config.toml: what each may hold, and what stands where it is missing. [pure]
+//! The keys of config.toml: what each may hold, and what stands where it is missing. Pure.
 
 mod cluster;
 

@@ -127,7 +127,7 @@ fn not_utf8(file: &str, bytes: &[u8], error: std::str::Utf8Error) -> ConfigError
     }
 }
 
-/// Reads the test override of the shortest sync interval. [pure]
+/// Reads the test override of the shortest sync interval. Pure.
 fn min_sync(value: Option<&str>) -> Result<Option<Duration>> {
     let Some(value) = value.filter(|value| !value.is_empty()) else {
         return Ok(None);

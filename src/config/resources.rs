@@ -1,4 +1,4 @@
-//! What may be asked of a batch system: one check for config.toml and for the wire. [pure]
+//! What may be asked of a batch system: one check for config.toml and for the wire. Pure.
 //!
 //! Values end up in `#SBATCH` lines, which sbatch splits at blanks and in which quotes, `\` and `#`
 //! have a meaning. Slurm needs none of them in these values, so they are refused rather than

@@ -1,4 +1,4 @@
-//! Roots: templates of remote directories, and the paths they become. [pure]
+//! Roots: templates of remote directories, and the paths they become. Pure.
 
 use std::collections::BTreeSet;
 

@@ -1,4 +1,4 @@
-//! Durations as people and Slurm write them. [pure]
+//! Durations as people and Slurm write them. Pure.
 
 use std::time::Duration;
 

@@ -1,4 +1,4 @@
-//! Typed reading of TOML tables that notes every mistake and goes on. [pure]
+//! Typed reading of TOML tables that notes every mistake and goes on. Pure.
 
 use std::ops::Range;
 

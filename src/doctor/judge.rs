@@ -1,4 +1,4 @@
-//! What the answer of the doctor's command means. [pure]
+//! What the answer of the doctor's command means. Pure.
 
 use std::time::Duration;
 

@@ -1,4 +1,4 @@
-//! The doctor's shell script: the probe, and what only a person who asks needs to know. [pure]
+//! The doctor's shell script: the probe, and what only a person who asks needs to know. Pure.
 
 use std::fmt::Write as _;
 use std::time::Duration;

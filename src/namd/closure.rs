@@ -2,6 +2,7 @@
 //! and, when all has been looked at, what the job reads, writes and runs.
 
 mod inputs;
+mod naming;
 mod outputs;
 mod plan;
 
@@ -81,12 +82,16 @@ pub struct Analysis {
 impl Analysis {
     /// Whether nothing stands against making a job of it.
     pub fn is_sound(&self) -> bool {
-        self.findings.iter().all(|finding| finding.severity != Severity::Error)
+        self.findings
+            .iter()
+            .all(|finding| finding.severity != Severity::Error)
     }
 
     /// The inputs whose files are to be uploaded.
     pub fn uploads(&self) -> impl Iterator<Item = &Input> {
-        self.inputs.iter().filter(|input| matches!(input.state, InputState::File { .. }))
+        self.inputs
+            .iter()
+            .filter(|input| matches!(input.state, InputState::File { .. }))
     }
 
     /// The paths that keep their place relative to the configuration: what
@@ -95,8 +100,18 @@ impl Analysis {
         let mut anchored: Vec<String> = self
             .uploads()
             .filter_map(|input| input.path.clone())
-            .chain(self.outputs.files.iter().filter_map(|output| output.path.clone()))
-            .chain(self.outputs.directories.iter().map(|directory| format!("{directory}/")))
+            .chain(
+                self.outputs
+                    .files
+                    .iter()
+                    .filter_map(|output| output.path.clone()),
+            )
+            .chain(
+                self.outputs
+                    .directories
+                    .iter()
+                    .map(|directory| format!("{directory}/")),
+            )
             .filter(|path| !paths::is_absolute(path))
             .collect();
         anchored.sort();
@@ -110,7 +125,7 @@ impl Analysis {
     pub fn rewrites(&self, place: impl Fn(&Input) -> Option<String>) -> Vec<Rewrite> {
         let mut rewrites: Vec<Rewrite> = self
             .uploads()
-            .filter(|input| input.is_absolute())
+            .filter(|input| input.is_written_absolute())
             .filter_map(|input| {
                 let literal = input.literal.as_ref()?;
                 let new = place(input)?;
@@ -118,7 +133,11 @@ impl Analysis {
                     Some(suffix) => new.strip_suffix(suffix).unwrap_or(&new).to_owned(),
                     None => new,
                 };
-                requote(literal, &new).map(|(span, text)| Rewrite { file: self.config.clone(), span, text })
+                requote(literal, &new).map(|(span, text)| Rewrite {
+                    file: self.config.clone(),
+                    span,
+                    text,
+                })
             })
             .collect();
         rewrites.sort_by_key(|rewrite| rewrite.span);
@@ -132,7 +151,10 @@ impl Analysis {
 pub struct Closure {
     config: String,
     facts: Facts,
+    asked: Vec<Need>,
     steps: u32,
+    /// The answer, once there is nothing more to ask.
+    answer: Option<Analysis>,
 }
 
 impl Closure {
@@ -140,7 +162,13 @@ impl Closure {
     /// canonical, so that `..` in the file means the same to us and the kernel.
     pub fn new(config_path: &str) -> Self {
         let directory = paths::parent(config_path).to_owned();
-        Self { config: config_path.to_owned(), facts: Facts::new(directory), steps: 0 }
+        Self {
+            config: config_path.to_owned(),
+            facts: Facts::new(directory),
+            asked: Vec::new(),
+            steps: 0,
+            answer: None,
+        }
     }
 
     /// Sets a variable of the environment the job will run in (`$env(NAME)`);
@@ -158,20 +186,38 @@ impl Closure {
             return Vec::new();
         }
         let mut work = Work::new(&self.facts, &self.config);
-        work.resolve();
-        let needs: Vec<Need> =
-            work.trace.needs.iter().map(|(path, want)| Need { path: path.clone(), want: *want }).collect();
+        let (inputs, outputs) = work.resolve();
+        let needs: Vec<Need> = work
+            .trace
+            .needs
+            .iter()
+            .map(|(path, want)| Need {
+                path: path.clone(),
+                want: *want,
+            })
+            .collect();
         self.steps += u32::from(!needs.is_empty());
+        self.asked.clone_from(&needs);
+        self.answer = needs.is_empty().then(|| work.finish(inputs, outputs));
         needs
     }
 
     /// Tells what was found at the path of a [`Need`].
     pub fn feed(&mut self, path: &str, found: Found) {
-        self.facts.tell(path.to_owned(), found);
+        self.answer = None;
+        let wants = self
+            .asked
+            .iter()
+            .filter(|need| need.path == path)
+            .map(|need| need.want);
+        self.facts.tell(path.to_owned(), found, wants);
     }
 
     /// The answer, as far as the facts go; complete when [`Closure::needs`] is empty.
     pub fn finish(&self) -> Analysis {
+        if let Some(answer) = &self.answer {
+            return answer.clone();
+        }
         let mut work = Work::new(&self.facts, &self.config);
         let (inputs, outputs) = work.resolve();
         work.finish(inputs, outputs)
@@ -189,7 +235,12 @@ struct Work<'f> {
 impl<'f> Work<'f> {
     fn new(facts: &'f Facts, config: &str) -> Self {
         let trace = Machine::run(facts, config);
-        Self { facts, config: paths::file_name(config).to_owned(), trace, complaints: Vec::new() }
+        Self {
+            facts,
+            config: paths::file_name(config).to_owned(),
+            trace,
+            complaints: Vec::new(),
+        }
     }
 
     /// Works out inputs and outputs; notes what else must be looked at.
@@ -210,17 +261,26 @@ impl<'f> Work<'f> {
             None => return,
             Some(Found::Missing) => (Code::InputMissing, "is not there".to_owned()),
             Some(Found::Directory { .. }) => (Code::InputIsDirectory, "is a directory".to_owned()),
-            Some(Found::Unreadable(reason)) => (Code::InputUnreadable, format!("cannot be read: {reason}")),
-            Some(Found::File { bytes, .. }) => {
-                (Code::InputUnreadable, format!("is too long for a configuration ({bytes} bytes)"))
+            Some(Found::Unreadable(reason)) => {
+                (Code::InputUnreadable, format!("cannot be read: {reason}"))
             }
+            Some(Found::File { bytes, .. }) => (
+                Code::InputUnreadable,
+                format!("is too long for a configuration ({bytes} bytes)"),
+            ),
         };
         let message = format!("the configuration `{}` {what}", self.config);
         self.complain(Severity::Error, code, TOP, message);
     }
 
     fn complain(&mut self, severity: Severity, code: Code, place: Place, message: String) {
-        self.complaints.push(Complaint { severity, code, place, message, other: None });
+        self.complaints.push(Complaint {
+            severity,
+            code,
+            place,
+            message,
+            other: None,
+        });
     }
 
     /// What is known of a path; notes the need if it is nothing.
@@ -240,7 +300,12 @@ impl<'f> Work<'f> {
             let job = !self.trace.stretches.is_empty()
                 || ["numsteps", "structure", "parmfile", "grotopfile"]
                     .iter()
-                    .any(|name| self.trace.settings.iter().any(|setting| setting.name == *name));
+                    .any(|name| {
+                        self.trace
+                            .settings
+                            .iter()
+                            .any(|setting| setting.name == *name)
+                    });
             let mut options = Options::new(&self.trace);
             options.check(&mut complaints, job);
         }
@@ -248,9 +313,17 @@ impl<'f> Work<'f> {
             if let Some(other) = complaint.other {
                 let site = self.site(other);
                 let line = site.range.start.line + 1;
-                complaint.message = format!("{} (The first is at {}:{line}.)", complaint.message, site.file);
+                complaint.message = format!(
+                    "{} (The first is at {}:{line}.)",
+                    complaint.message, site.file
+                );
             }
-            self.trace.say(complaint.severity, complaint.code, complaint.place, complaint.message);
+            self.trace.say(
+                complaint.severity,
+                complaint.code,
+                complaint.place,
+                complaint.message,
+            );
         }
         let mut findings: Vec<(usize, Finding)> = self
             .trace
@@ -290,7 +363,12 @@ impl<'f> Work<'f> {
         Analysis {
             config: self.config.clone(),
             directory: self.facts.resolve(""),
-            read: self.trace.files.iter().map(|source| source.path().to_owned()).collect(),
+            read: self
+                .trace
+                .files
+                .iter()
+                .map(|source| source.path().to_owned())
+                .collect(),
             inputs,
             outputs,
             plan,
@@ -303,7 +381,9 @@ impl<'f> Work<'f> {
         let source = self.trace.files.get(place.file);
         Site {
             file: source.map_or_else(|| self.config.clone(), |source| source.path().to_owned()),
-            span: source.map_or(place.span, |source: &std::rc::Rc<Source>| source.byte_span(place.span)),
+            span: source.map_or(place.span, |source: &std::rc::Rc<Source>| {
+                source.byte_span(place.span)
+            }),
             range: source.map_or_else(Range::default, |source| source.range(place.span)),
         }
     }

@@ -55,27 +55,46 @@ pub(super) fn read(text: &str) -> Read {
     for line in text.split_inclusive('\n') {
         let start = at;
         at += line.len();
-        let code = line.split('#').next().unwrap_or("").trim_end_matches(['\n', '\r']);
+        let code = line
+            .split('#')
+            .next()
+            .unwrap_or("")
+            .trim_end_matches(['\n', '\r']);
         // A keyword begins a line, or stands behind a brace that opens a block.
         let mut from = 0;
         loop {
             let rest = code.get(from..).unwrap_or("");
             let statement_end = rest.find(['{', '}']).unwrap_or(rest.len());
-            statement(rest.get(..statement_end).unwrap_or(""), start + from, &mut read);
-            let Some(brace) = rest.get(statement_end..).and_then(|tail| tail.bytes().next()) else { break };
+            statement(
+                rest.get(..statement_end).unwrap_or(""),
+                start + from,
+                &mut read,
+            );
+            let Some(brace) = rest
+                .get(statement_end..)
+                .and_then(|tail| tail.bytes().next())
+            else {
+                break;
+            };
             let place = start + from + statement_end;
             if brace == b'{' {
                 open.push(place);
             } else if open.pop().is_none() {
                 let at = Span::new(place, place + 1);
-                read.errors.push(Trouble { what: "a closing brace without an opening one", at });
+                read.errors.push(Trouble {
+                    what: "a closing brace without an opening one",
+                    at,
+                });
             }
             from += statement_end + 1;
         }
     }
     if let Some(brace) = open.first() {
         let at = Span::new(*brace, brace + 1);
-        read.errors.push(Trouble { what: "this brace is never closed", at });
+        read.errors.push(Trouble {
+            what: "this brace is never closed",
+            at,
+        });
     }
     read.errors.truncate(20);
     read
@@ -88,7 +107,9 @@ fn statement(text: &str, offset: usize, read: &mut Read) {
     let end = trimmed.find([' ', '\t']).unwrap_or(trimmed.len());
     let (keyword, rest) = trimmed.split_at(end);
     let lower = keyword.to_ascii_lowercase();
-    let Some((kind, suffixes)) = names_file(&lower) else { return };
+    let Some((kind, suffixes)) = names_file(&lower) else {
+        return;
+    };
     let mut from = 0;
     for word in rest.split([' ', '\t']) {
         let start = offset + lead + end + from;
@@ -120,15 +141,20 @@ fn names_file(lower: &str) -> Option<(Kind, &'static [&'static str])> {
     match lower {
         "sourcetclfile" => Some((Kind::Script, ONE)),
         "inputprefix" => Some((Kind::Data, ABF)),
-        "indexfile" | "atomsfile" | "refpositionsfile" | "vectorfile" | "pathfile" | "modelfile"
-        | "targetdistfile" | "refhistogramfile" | "deertimefile" | "mapfile" => Some((Kind::Data, ONE)),
+        "indexfile" | "atomsfile" | "refpositionsfile" | "vectorfile" | "pathfile"
+        | "modelfile" | "targetdistfile" | "refhistogramfile" | "deertimefile" | "mapfile" => {
+            Some((Kind::Data, ONE))
+        }
         _ => {
             let numbered = |stem: &str| {
-                lower.strip_prefix(stem).is_some_and(|n| !n.is_empty() && n.bytes().all(|b| b.is_ascii_digit()))
+                lower
+                    .strip_prefix(stem)
+                    .is_some_and(|n| !n.is_empty() && n.bytes().all(|b| b.is_ascii_digit()))
             };
             let layer = lower.starts_with("layer")
                 && (lower.ends_with("_weightsfile") || lower.ends_with("_biasesfile"));
-            (numbered("refpositionsfile") || numbered("refpositionfile") || layer).then_some((Kind::Data, ONE))
+            (numbered("refpositionsfile") || numbered("refpositionfile") || layer)
+                .then_some((Kind::Data, ONE))
         }
     }
 }
@@ -142,7 +168,10 @@ mod tests {
         for file in &read.files {
             assert!(file.path.starts_with(&text[file.span.start..file.span.end]));
         }
-        read.files.into_iter().map(|file| (file.keyword, file.path)).collect()
+        read.files
+            .into_iter()
+            .map(|file| (file.keyword, file.path))
+            .collect()
     }
 
     #[test]
@@ -164,15 +193,29 @@ mod tests {
             ("inputPrefix", "win2.count"),
             ("inputPrefix", "win2.grad"),
         ];
-        let want: Vec<_> = want.iter().map(|(k, p)| ((*k).to_owned(), (*p).to_owned())).collect();
+        let want: Vec<_> = want
+            .iter()
+            .map(|(k, p)| ((*k).to_owned(), (*p).to_owned()))
+            .collect();
         // `indexGroup X; atomsFile Y` is not Colvars' way: one keyword per line.
         let got = named(text);
-        assert_eq!(got, want.into_iter().filter(|(k, _)| k != "atomsFile").collect::<Vec<_>>());
+        assert_eq!(
+            got,
+            want.into_iter()
+                .filter(|(k, _)| k != "atomsFile")
+                .collect::<Vec<_>>()
+        );
     }
 
     #[test]
     fn braces_are_checked() {
-        assert_eq!(read("colvar {\n name d\n").errors.first().map(|e| e.at.start), Some(7));
+        assert_eq!(
+            read("colvar {\n name d\n")
+                .errors
+                .first()
+                .map(|e| e.at.start),
+            Some(7)
+        );
         assert_eq!(read("colvar }\n").errors.len(), 1);
         assert_eq!(read("colvar { a { b } } # }\n").errors, []);
     }

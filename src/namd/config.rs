@@ -90,11 +90,13 @@ impl Outline {
         for error in &script.errors {
             self.problems.push(SyntaxProblem {
                 message: error.kind.wording().to_owned(),
-                range: source.range(Span::new(error.at, error.at + 1)),
+                range: source.range(Span::new(error.at, error.end)),
             });
         }
         for command in &script.commands {
-            let Some(statement) = statement(source, command, depth) else { continue };
+            let Some(statement) = statement(source, command, depth) else {
+                continue;
+            };
             let bodies = bodies(&statement.name, &command.words);
             self.statements.push(statement);
             if depth < MAX_DEPTH {
@@ -115,9 +117,17 @@ fn statement(source: &Source, command: &Command, depth: usize) -> Option<Stateme
         _ => (&*text, None),
     };
     let words = command.words.get(1..).unwrap_or_default();
-    let comment = words.iter().position(|word| word.literal().is_some_and(|text| text.starts_with('#')));
-    let words = words.get(..comment.unwrap_or(words.len())).unwrap_or_default();
-    let mut parts: Vec<String> = inline.filter(|value| !value.is_empty()).map(str::to_owned).into_iter().collect();
+    let comment = words
+        .iter()
+        .position(|word| word.literal().is_some_and(|text| text.starts_with('#')));
+    let words = words
+        .get(..comment.unwrap_or(words.len()))
+        .unwrap_or_default();
+    let mut parts: Vec<String> = inline
+        .filter(|value| !value.is_empty())
+        .map(str::to_owned)
+        .into_iter()
+        .collect();
     let mut literal = true;
     for (at, word) in words.iter().enumerate() {
         match word.literal() {
@@ -145,7 +155,10 @@ fn statement(source: &Source, command: &Command, depth: usize) -> Option<Stateme
     Some(Statement {
         kind,
         name: name.to_owned(),
-        name_range: source.range(Span::new(head.span.start, head.span.start + name.len().min(head.span.end - head.span.start))),
+        name_range: source.range(Span::new(
+            head.span.start,
+            head.span.start + name.len().min(head.span.end - head.span.start),
+        )),
         value: literal.then(|| parts.join(" ")),
         value_range: source.range(value_span),
         range: source.range(command.span),
@@ -162,23 +175,32 @@ fn bodies<'w>(name: &str, words: &'w [Word]) -> Vec<&'w Word> {
         // Conditions are not scripts: every word behind a condition, `else` or `then` is.
         "if" => {
             let mut found = Vec::new();
-            let mut test = true;
+            let mut condition = true;
             for word in tail(1) {
                 let text = word.literal();
                 match text.as_deref() {
-                    Some("then" | "else") => test = false,
-                    Some("elseif") => test = true,
-                    _ if test => test = false,
+                    Some("then" | "else") => condition = false,
+                    Some("elseif") => condition = true,
+                    _ if condition => condition = false,
                     _ => found.extend(Some(word).filter(braced)),
                 }
             }
             found
         }
-        "for" => [1, 3, 4].iter().filter_map(|at| words.get(*at)).filter(braced).collect(),
+        "for" => [1, 3, 4]
+            .iter()
+            .filter_map(|at| words.get(*at))
+            .filter(braced)
+            .collect(),
         "while" => tail(2).iter().filter(braced).collect(),
         "foreach" | "proc" | "catch" | "eval" | "uplevel" | "time" | "try" => match name {
             "catch" | "time" | "try" => words.get(1).into_iter().filter(braced).collect(),
-            _ => words.last().into_iter().filter(|_| words.len() > 1).filter(braced).collect(),
+            _ => words
+                .last()
+                .into_iter()
+                .filter(|_| words.len() > 1)
+                .filter(braced)
+                .collect(),
         },
         "namespace" if words.get(1).and_then(Word::literal).as_deref() == Some("eval") => {
             tail(3).iter().filter(braced).collect()
@@ -189,18 +211,109 @@ fn bodies<'w>(name: &str, words: &'w [Word]) -> Vec<&'w Word> {
 
 fn is_command(name: &str) -> bool {
     const COMMANDS: &[&str] = &[
-        "abort", "after", "append", "apply", "array", "break", "callback", "catch", "cd", "checkpoint",
-        "checkpointFree", "checkpointLoad", "checkpointStore", "checkpointSwap", "close", "colvarbias",
-        "colvarfreq", "colvarvalue", "concat", "consForceConfig", "continue", "coorfile", "cv", "dict",
-        "dumpbench", "eof", "error", "eval", "exec", "exit", "expr", "file", "flush", "for", "foreach",
-        "format", "gets", "glob", "global", "if", "incr", "info", "isset", "istrue", "join", "lappend",
-        "lassign", "lindex", "linsert", "list", "llength", "lrange", "lreplace", "lsearch", "lset",
-        "lsort", "measure", "move", "moveallby", "myReplica", "namespace", "numNodes", "numPes",
-        "numReplicas", "open", "output", "package", "param", "print", "proc", "puts", "pwd", "python",
-        "read", "regexp", "regsub", "reinitatoms", "reinitvels", "reloadCharges", "rename",
-        "replicaBarrier", "replicaDcdFile", "replicaRecv", "replicaSend", "replicaSendrecv",
-        "rescalevels", "return", "revert", "scan", "set", "source", "split", "startup", "string",
-        "subst", "switch", "time", "try", "unset", "uplevel", "upvar", "variable", "while",
+        "abort",
+        "after",
+        "append",
+        "apply",
+        "array",
+        "break",
+        "callback",
+        "catch",
+        "cd",
+        "checkpoint",
+        "checkpointFree",
+        "checkpointLoad",
+        "checkpointStore",
+        "checkpointSwap",
+        "close",
+        "colvarbias",
+        "colvarfreq",
+        "colvarvalue",
+        "concat",
+        "consForceConfig",
+        "continue",
+        "coorfile",
+        "cv",
+        "dict",
+        "dumpbench",
+        "eof",
+        "error",
+        "eval",
+        "exec",
+        "exit",
+        "expr",
+        "file",
+        "flush",
+        "for",
+        "foreach",
+        "format",
+        "gets",
+        "glob",
+        "global",
+        "if",
+        "incr",
+        "info",
+        "isset",
+        "istrue",
+        "join",
+        "lappend",
+        "lassign",
+        "lindex",
+        "linsert",
+        "list",
+        "llength",
+        "lrange",
+        "lreplace",
+        "lsearch",
+        "lset",
+        "lsort",
+        "measure",
+        "move",
+        "moveallby",
+        "myReplica",
+        "namespace",
+        "numNodes",
+        "numPes",
+        "numReplicas",
+        "open",
+        "output",
+        "package",
+        "param",
+        "print",
+        "proc",
+        "puts",
+        "pwd",
+        "python",
+        "read",
+        "regexp",
+        "regsub",
+        "reinitatoms",
+        "reinitvels",
+        "reloadCharges",
+        "rename",
+        "replicaBarrier",
+        "replicaDcdFile",
+        "replicaRecv",
+        "replicaSend",
+        "replicaSendrecv",
+        "rescalevels",
+        "return",
+        "revert",
+        "scan",
+        "set",
+        "source",
+        "split",
+        "startup",
+        "string",
+        "subst",
+        "switch",
+        "time",
+        "try",
+        "unset",
+        "uplevel",
+        "upvar",
+        "variable",
+        "while",
     ];
     COMMANDS.binary_search(&name).is_ok()
 }
@@ -209,7 +322,11 @@ fn is_command(name: &str) -> bool {
 /// `.conf`, `.inp`, `.tcl` and `.config` by what is in it.
 pub fn looks_like_namd(path: &str, bytes: &[u8]) -> bool {
     let name = super::paths::file_name(path);
-    match name.rsplit_once('.').map(|(_, extension)| extension.to_ascii_lowercase()).as_deref() {
+    match name
+        .rsplit_once('.')
+        .map(|(_, extension)| extension.to_ascii_lowercase())
+        .as_deref()
+    {
         Some("namd") => return true,
         Some("conf" | "inp" | "tcl" | "config") => {}
         _ => return false,
@@ -238,10 +355,27 @@ pub fn looks_like_namd(path: &str, bytes: &[u8]) -> bool {
 
 /// Keywords that hardly mean anything elsewhere.
 const STRONG: &[&str] = &[
-    "structure", "paratypecharmm", "exclude", "1-4scaling", "onefourscaling", "bincoordinates",
-    "binvelocities", "extendedsystem", "outputname", "fullelectfrequency", "stepspercycle",
-    "langevinpiston", "langevintemp", "pmegridspacing", "rigidbonds", "pairlistdist", "switchdist",
-    "nonbondedfreq", "parmfile", "cellbasisvector1", "wrapall",
+    "structure",
+    "paratypecharmm",
+    "exclude",
+    "1-4scaling",
+    "onefourscaling",
+    "bincoordinates",
+    "binvelocities",
+    "extendedsystem",
+    "outputname",
+    "fullelectfrequency",
+    "stepspercycle",
+    "langevinpiston",
+    "langevintemp",
+    "pmegridspacing",
+    "rigidbonds",
+    "pairlistdist",
+    "switchdist",
+    "nonbondedfreq",
+    "parmfile",
+    "cellbasisvector1",
+    "wrapall",
 ];
 
 #[cfg(test)]
@@ -253,19 +387,41 @@ mod tests {
     #[test]
     fn statements_are_found_in_bodies_too() {
         let outline = Outline::read(TEXT.as_bytes());
-        let shown: Vec<_> =
-            outline.statements.iter().map(|s| (s.kind, s.name.as_str(), s.value.as_deref(), s.depth)).collect();
-        assert_eq!(shown, [
-            (StatementKind::Keyword, "structure", Some("a.psf"), 0),
-            (StatementKind::Command, "if", Some("$x == 1 \n  run 100\n  langevinTemp=300 # K\n else \n  minimize $n\n"), 0),
-            (StatementKind::Run, "run", Some("100"), 1),
-            (StatementKind::Keyword, "langevinTemp", Some("300"), 1),
-            (StatementKind::Run, "minimize", None, 1),
-            (StatementKind::Other, "foo", Some("bar"), 0),
-        ]);
-        let run = outline.at(Position { line: 2, character: 4 }).unwrap();
+        let shown: Vec<_> = outline
+            .statements
+            .iter()
+            .map(|s| (s.kind, s.name.as_str(), s.value.as_deref(), s.depth))
+            .collect();
+        assert_eq!(
+            shown,
+            [
+                (StatementKind::Keyword, "structure", Some("a.psf"), 0),
+                (
+                    StatementKind::Command,
+                    "if",
+                    Some("$x == 1 \n  run 100\n  langevinTemp=300 # K\n else \n  minimize $n\n"),
+                    0
+                ),
+                (StatementKind::Run, "run", Some("100"), 1),
+                (StatementKind::Keyword, "langevinTemp", Some("300"), 1),
+                (StatementKind::Run, "minimize", None, 1),
+                (StatementKind::Other, "foo", Some("bar"), 0),
+            ]
+        );
+        let run = outline
+            .at(Position {
+                line: 2,
+                character: 4,
+            })
+            .unwrap();
         assert_eq!(run.name, "run");
-        assert_eq!(run.value_range.start, Position { line: 2, character: 6 });
+        assert_eq!(
+            run.value_range.start,
+            Position {
+                line: 2,
+                character: 6
+            }
+        );
     }
 
     #[test]
@@ -275,15 +431,29 @@ mod tests {
         assert!(looks_like_namd("step4_equilibration.inp", config));
         assert!(looks_like_namd("a.conf", config));
         assert!(!looks_like_namd("a.txt", config));
-        assert!(!looks_like_namd("sshd.conf", b"Port 22\nPermitRootLogin no\nUsePAM yes\n"));
-        assert!(!looks_like_namd("nginx.conf", b"user nginx;\nworker_processes 4;\nevents { worker_connections 1024; }\n"));
-        assert!(!looks_like_namd("lib.tcl", b"proc f {a} {\n return $a\n}\nputs [f 1]\n"));
+        assert!(!looks_like_namd(
+            "sshd.conf",
+            b"Port 22\nPermitRootLogin no\nUsePAM yes\n"
+        ));
+        assert!(!looks_like_namd(
+            "nginx.conf",
+            b"user nginx;\nworker_processes 4;\nevents { worker_connections 1024; }\n"
+        ));
+        assert!(!looks_like_namd(
+            "lib.tcl",
+            b"proc f {a} {\n return $a\n}\nputs [f 1]\n"
+        ));
         assert!(!looks_like_namd("x.inp", b"\0\0\0"));
     }
 
     #[test]
     fn command_names_are_sorted() {
-        assert!(is_command("abort") && is_command("while") && is_command("lindex") && is_command("numPes"));
+        assert!(
+            is_command("abort")
+                && is_command("while")
+                && is_command("lindex")
+                && is_command("numPes")
+        );
         assert!(!is_command("structure"));
     }
 }

@@ -9,18 +9,27 @@
 //!
 //! Everything is bounded: work, nesting, length of strings.
 
+mod arithmetic;
+mod asides;
+mod channels;
 mod control;
 mod dicts;
 mod expr;
 mod files;
+mod filesystem;
 mod lists;
+mod loops;
 mod namd;
 mod procs;
+mod settings;
+mod steps;
 mod strings;
 pub(super) mod trace;
 pub(super) mod value;
 mod variables;
 mod vars;
+mod ways;
+mod words;
 mod world;
 
 use std::collections::HashMap;
@@ -28,11 +37,11 @@ use std::rc::Rc;
 
 use super::facts::Facts;
 use super::finding::{Code as Kind, Severity};
-use super::tcl::{self, Command, Part, Quote, Script, Word};
+use super::tcl::{self, Command, Script};
 use super::text::{Source, Span};
 use trace::{Trace, Wanted};
-use value::{Arg, Literal, Value, Why, concatenate};
-use vars::{Frames, Read, Scope};
+use value::{Arg, Value, Why};
+use vars::{Frames, Scope};
 use world::{Binding, World};
 
 /// Nested scripts, calls and brackets beyond this are not followed.
@@ -41,6 +50,10 @@ const MAX_DEPTH: usize = 40;
 const MAX_WORK: u64 = 6_000_000;
 /// Work of one command besides the bytes it handles.
 const COMMAND: usize = 100;
+/// Work of one word besides.
+const WORD: usize = 20;
+/// Work of a command that is remembered: a keyword, a file.
+const KEPT: usize = 600;
 /// A longer string is not worked out.
 const MAX_STRING: usize = 1 << 20;
 /// More rounds of one loop are not followed.
@@ -107,6 +120,8 @@ pub(super) struct Machine<'f> {
     files: Vec<Rc<Source>>,
     file_ids: HashMap<String, FileId>,
     scripts: HashMap<Place, Rc<Script>>,
+    /// Keywords that unknown words come close to.
+    slips: HashMap<String, Option<&'static str>>,
     world: World,
     scope: Scope,
     at: At,
@@ -127,7 +142,7 @@ pub(super) struct Machine<'f> {
     /// What is so if a branch that may have been taken has left the procedure.
     left: Option<World>,
     /// The same for the loop being run.
-    left_round: control::LeftRound,
+    left_round: loops::LeftRound,
     /// Counts what was not known; `catch` compares it.
     unknowns: u64,
     trace: Trace,
@@ -159,13 +174,20 @@ impl<'f> Machine<'f> {
             files: Vec::new(),
             file_ids: HashMap::new(),
             scripts: HashMap::new(),
+            slips: HashMap::new(),
             world,
-            scope: Scope { frame: 0, namespace: Rc::from("") },
+            scope: Scope {
+                frame: 0,
+                namespace: Rc::from(""),
+            },
             at: At::File(0),
             sourcing: vec![name.to_owned()],
-            here: Place { file: 0, span: Span::default() },
+            here: Place {
+                file: 0,
+                span: Span::default(),
+            },
             left: None,
-            left_round: control::LeftRound::default(),
+            left_round: loops::LeftRound::default(),
             maybe: 0,
             quiet: 0,
             catching: 0,
@@ -214,17 +236,31 @@ impl<'f> Machine<'f> {
         if self.quiet > 0 || self.aside > 0 {
             return;
         }
-        let severity = if self.maybe > 0 { severity.max(Severity::Warning) } else { severity };
+        let severity = if self.maybe > 0 {
+            severity.max(Severity::Warning)
+        } else {
+            severity
+        };
         self.trace.say(severity, code, place, message.into());
     }
 
     /// A Tcl error: an error for a waiting `catch`, else reported, and what
     /// follows is looked at all the same.
     fn fail(&mut self, code: Kind, place: Place, message: impl Into<String>) -> Flow {
-        let message = message.into();
+        self.fail_with(code, place, message, "")
+    }
+
+    /// The same, with more to say to a person than Tcl says to a `catch`.
+    fn fail_with(&mut self, code: Kind, place: Place, tcl: impl Into<String>, hint: &str) -> Flow {
+        let tcl = tcl.into();
         if self.catching > 0 {
-            return Err(Stop::Error(Rc::from(message)));
+            return Err(Stop::Error(Rc::from(tcl)));
         }
+        let message = if hint.is_empty() {
+            tcl
+        } else {
+            format!("{tcl}. {hint}")
+        };
         self.say(Severity::Error, code, place, message);
         self.unknowns += 1;
         Ok(Value::failed())
@@ -253,12 +289,12 @@ impl<'f> Machine<'f> {
         self.maybe == 0
     }
 
-    // ── scripts ──
-
     /// Runs a value as a script.
     fn run_value(&mut self, script: &Value, place: Place) -> Flow {
         match script {
-            Value::Known { code: Some(code), .. } => self.run_code(*code),
+            Value::Known {
+                code: Some(code), ..
+            } => self.run_code(*code),
             Value::Known { text, .. } => {
                 let text = Rc::clone(text);
                 self.run_text(&text, place)
@@ -285,15 +321,16 @@ impl<'f> Machine<'f> {
     }
 
     fn run_code(&mut self, code: Code) -> Flow {
-        let script = match self.scripts.get(&code) {
-            Some(script) => Rc::clone(script),
-            None => {
-                self.charge(code.span.end - code.span.start)?;
-                let Some(source) = self.files.get(code.file) else { return Ok(Value::empty()) };
-                let script = Rc::new(tcl::parse(source.text(), code.span.start, code.span.end));
-                self.scripts.insert(code, Rc::clone(&script));
-                script
-            }
+        let script = if let Some(script) = self.scripts.get(&code) {
+            Rc::clone(script)
+        } else {
+            self.charge(code.span.end - code.span.start)?;
+            let Some(source) = self.files.get(code.file) else {
+                return Ok(Value::empty());
+            };
+            let script = Rc::new(tcl::parse(source.text(), code.span.start, code.span.end));
+            self.scripts.insert(code, Rc::clone(&script));
+            script
         };
         self.run_script(&script, At::File(code.file))
     }
@@ -306,7 +343,8 @@ impl<'f> Machine<'f> {
 
     fn run_script(&mut self, script: &Script, at: At) -> Flow {
         if self.depth >= MAX_DEPTH {
-            let message = "scripts, calls and brackets are nested more deeply here than is followed";
+            let message =
+                "scripts, calls and brackets are nested more deeply here than is followed";
             self.say(Severity::Warning, Kind::BudgetExceeded, self.here, message);
             return Ok(self.unknown("it is nested too deeply"));
         }
@@ -349,15 +387,16 @@ impl<'f> Machine<'f> {
             tcl::SyntaxKind::AfterQuote => "Put a space behind the closing quotation mark.",
             tcl::SyntaxKind::TooDeep => "Use variables for the inner parts.",
         };
-        let message = format!("Tcl cannot read this: {}. {hint}", error.kind.wording());
-        let place = self.place(Span::new(error.at, error.at + 1));
-        self.fail(Kind::Syntax, place, message).map(drop)
+        let place = self.place(Span::new(error.at, error.end));
+        self.fail_with(Kind::Syntax, place, error.kind.wording(), hint)
+            .map(drop)
     }
 
     fn run_command(&mut self, command: &Command) -> Flow {
         let place = self.place(command.span);
         self.here = place;
         self.charge(COMMAND)?;
+        self.charge(WORD * command.words.len())?;
         let mut args = Vec::with_capacity(command.words.len());
         for word in &command.words {
             let arg = self.word(word)?;
@@ -370,178 +409,11 @@ impl<'f> Machine<'f> {
         self.call(&args, place)
     }
 
-    fn expand(&mut self, arg: Arg, into: &mut Vec<Arg>) -> Result<(), Stop> {
-        match &arg.value {
-            Value::Known { text, .. } => {
-                self.charge(text.len())?;
-                match tcl::list::split(text) {
-                    Some(elements) => {
-                        let place = arg.place;
-                        into.extend(elements.into_iter().map(|e| Arg::made(Value::known(e), place)));
-                    }
-                    None => {
-                        self.fail(Kind::ScriptError, arg.place, "this is not a list that {*} could take apart")?;
-                    }
-                }
-            }
-            // How many words it would be is not known; one unknown word stands for them.
-            Value::Unknown(_) => into.push(arg),
-        }
-        Ok(())
-    }
-
-    // ── words ──
-
-    fn word(&mut self, word: &Word) -> Result<Arg, Stop> {
-        let place = self.place(word.span);
-        let Some(text) = word.literal() else {
-            return Ok(Arg::made(self.parts(&word.parts)?, place));
-        };
-        let content = word.content();
-        let mut arg = Arg::made(Value::Known { text, code: None }, place);
-        if let (At::File(file), false) = (self.at, word.expand) {
-            if word.quote == Quote::Braced {
-                if let Value::Known { code, .. } = &mut arg.value {
-                    *code = Some(Place { file, span: content });
-                }
-            }
-            let as_written = self.files.get(file).map(|source| source.slice(content));
-            if as_written == arg.value.text() {
-                arg.literal = Some(Literal { content, quote: word.quote });
-            }
-        }
-        Ok(arg)
-    }
-
-    fn parts(&mut self, parts: &[Part]) -> Flow {
-        let mut pieces = Vec::with_capacity(parts.len());
-        let mut length = 0;
-        for part in parts {
-            let piece = match part {
-                Part::Text { text, .. } => Value::Known { text: Rc::clone(text), code: None },
-                Part::Var { name, index, span } => {
-                    let place = self.place(*span);
-                    self.variable(name, index.as_deref(), place)?
-                }
-                Part::Script { script, .. } => {
-                    let at = self.at;
-                    self.run_script(script, at)?
-                }
-            };
-            length += piece.pattern().len();
-            pieces.push(piece);
-        }
-        self.charge(length)?;
-        if length > MAX_STRING {
-            return Ok(self.too_long());
-        }
-        if pieces.is_empty() {
-            return Ok(Value::empty());
-        }
-        Ok(concatenate(&pieces))
-    }
-
-    fn too_long(&mut self) -> Value {
-        self.unknown("it is longer than 1 MiB, which is not worked out here")
-    }
-
-    // ── variables ──
-
-    fn variable(&mut self, name: &str, index: Option<&[Part]>, place: Place) -> Flow {
-        let Some(index) = index else { return self.read(name, None, place) };
-        match self.parts(index)? {
-            Value::Known { text, .. } => self.read(name, Some(&text), place),
-            Value::Unknown(why) => Ok(self.because(&why)),
-        }
-    }
-
-    /// Reads a variable by its full name, element included.
-    fn read_named(&mut self, name: &str, place: Place) -> Flow {
-        match tcl::split_element(name) {
-            Some((array, index)) => self.read(array, Some(index), place),
-            None => self.read(name, None, place),
-        }
-    }
-
-    fn read(&mut self, name: &str, index: Option<&str>, place: Place) -> Flow {
-        let shown = index.map_or_else(|| name.to_owned(), |index| format!("{name}({index})"));
-        match self.world.frames.read(&self.scope, name, index) {
-            Read::Value(value) => {
-                if matches!(value, Value::Unknown(_)) {
-                    self.unknowns += 1;
-                }
-                return Ok(value);
-            }
-            Read::Perhaps(why) => return Ok(self.because(&why)),
-            Read::Missing => {}
-            Read::WrongKind => {
-                let message = format!("can't read \"{shown}\": it is an array, or is none");
-                return self.fail(Kind::ScriptError, place, message);
-            }
-        }
-        if let Some(value) = self.given(name, index) {
-            return Ok(value);
-        }
-        if let Some(why) = self.world.open.clone() {
-            return Ok(self.unknown(format!("`${shown}` is not set in the files read here ({why})")));
-        }
-        if self.aside > 0 {
-            return Ok(self.unknown(format!("`${shown}` is set elsewhere")));
-        }
-        let message = format!(
-            "can't read \"{shown}\": no such variable. Nothing sets it before this place, and NAMD \
-             stops here. Set it above, or check its spelling; case matters."
-        );
-        self.fail(Kind::UndefinedVariable, place, message)
-    }
-
-    /// Variables that exist before the script begins.
-    fn given(&mut self, name: &str, index: Option<&str>) -> Option<Value> {
-        let name = name.trim_start_matches(':');
-        match (name, index) {
-            ("env", Some(index)) => Some(match self.facts.environment(index) {
-                Some(value) => Value::known(value),
-                None => self.unknown(format!(
-                    "the environment variable {index} is that of the machine the job runs on"
-                )),
-            }),
-            ("tcl_version", None) => Some(Value::known("8.6")),
-            ("tcl_interactive", None) => Some(Value::known("0")),
-            ("tcl_platform", Some("platform")) => Some(Value::known("unix")),
-            ("tcl_platform", Some(_))
-            | (
-                "tcl_patchLevel" | "tcl_library" | "tcl_pkgPath" | "auto_path" | "argv" | "argv0"
-                | "argc" | "errorInfo" | "errorCode" | "tcl_precision",
-                None,
-            ) => Some(self.unknown(format!("`${name}` is set by the NAMD that runs the job"))),
-            _ => None,
-        }
-    }
-
-    /// Sets a variable by its full name, element included.
-    fn write_named(&mut self, name: &Arg, value: Value, place: Place) -> Flow {
-        let Some(name) = name.text() else {
-            self.open_world("a variable's name is made when the job runs");
-            return Ok(value);
-        };
-        let done = match tcl::split_element(name) {
-            Some((array, index)) => {
-                self.world.frames.write(&self.scope, array, Some(index), value.clone())
-            }
-            None => self.world.frames.write(&self.scope, name, None, value.clone()),
-        };
-        if done {
-            return Ok(value);
-        }
-        let message = format!("can't set \"{name}\": it is an array, or is none");
-        self.fail(Kind::ScriptError, place, message)
-    }
-
-    // ── commands ──
-
     /// Runs a command whose words are known as far as they are.
     fn call(&mut self, args: &[Arg], place: Place) -> Flow {
-        let Some((head, rest)) = args.split_first() else { return Ok(Value::empty()) };
+        let Some((head, rest)) = args.split_first() else {
+            return Ok(Value::empty());
+        };
         let name = match &head.value {
             Value::Known { text, .. } => Rc::clone(text),
             Value::Unknown(why) => {
@@ -550,21 +422,18 @@ impl<'f> Machine<'f> {
                 return Ok(self.because(&why));
             }
         };
-        let mut name: Rc<str> = name;
-        for _ in 0..8 {
-            match self.binding(&name) {
-                Some(Binding::Proc(procedure)) => return self.call_proc(&procedure, rest, place),
-                Some(Binding::Perhaps(procedure)) => {
-                    return self.perhaps(|machine| machine.call_proc(&procedure, rest, place));
-                }
-                Some(Binding::Alias(target)) => name = target,
-                Some(Binding::Gone) => {
-                    let message = format!("the command \"{name}\" was removed by `rename`");
-                    return self.fail(Kind::ScriptError, head.place, message);
-                }
-                None => break,
+        let name = match self.binding(&name) {
+            Some(Binding::Proc(procedure)) => return self.call_proc(&procedure, rest, place),
+            Some(Binding::Perhaps(procedure)) => {
+                return self.perhaps(|machine| machine.call_proc(&procedure, rest, place));
             }
-        }
+            Some(Binding::Gone) => {
+                let message = format!("the command \"{name}\" was removed by `rename`");
+                return self.fail(Kind::ScriptError, head.place, message);
+            }
+            Some(Binding::Alias(target)) => target,
+            None => name,
+        };
         let plain = name.strip_prefix("::").unwrap_or(&name);
         if let Some(flow) = self.tcl_command(plain, rest, place) {
             return flow;
@@ -601,7 +470,11 @@ impl<'f> Machine<'f> {
     }
 
     fn usage(&mut self, place: Place, usage: &str) -> Flow {
-        self.fail(Kind::WrongArguments, place, format!("wrong # args: should be \"{usage}\""))
+        self.fail(
+            Kind::WrongArguments,
+            place,
+            format!("wrong # args: should be \"{usage}\""),
+        )
     }
 
     fn need(&mut self, path: String, wanted: Wanted) {

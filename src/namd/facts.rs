@@ -1,7 +1,7 @@
 //! What the reader of a configuration needs to know of the file system, and
 //! what it has been told.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use super::paths;
 
@@ -26,9 +26,13 @@ pub enum Want {
 
 impl Want {
     /// A script or a Colvars configuration.
-    pub(super) const SCRIPT: Self = Self::Content { max_bytes: MAX_SCRIPT };
+    pub(super) const SCRIPT: Self = Self::Content {
+        max_bytes: MAX_SCRIPT,
+    };
     /// A file of which the script reads some lines.
-    pub(super) const DATA: Self = Self::Content { max_bytes: MAX_DATA };
+    pub(super) const DATA: Self = Self::Content {
+        max_bytes: MAX_DATA,
+    };
 }
 
 /// One path to look at.
@@ -67,13 +71,18 @@ pub enum Found {
 pub(super) struct Facts {
     directory: String,
     found: HashMap<String, Found>,
+    /// What was wanted and answered, however little the answer held.
+    answered: HashSet<(String, Want)>,
     environment: HashMap<String, String>,
 }
 
 impl Facts {
     /// Facts about the surroundings of a configuration in `directory`.
     pub(super) fn new(directory: String) -> Self {
-        Self { directory, ..Self::default() }
+        Self {
+            directory,
+            ..Self::default()
+        }
     }
 
     /// Sets a variable of the environment the job will run in.
@@ -91,13 +100,29 @@ impl Facts {
         paths::join(&self.directory, path)
     }
 
-    /// Keeps what was found at a path that `resolve` gave. More is never replaced by less.
-    pub(super) fn tell(&mut self, path: String, found: Found) {
+    /// Keeps what was found at a path that `resolve` gave, in answer to `wants`.
+    /// More is never replaced by less.
+    pub(super) fn tell(
+        &mut self,
+        path: String,
+        found: Found,
+        wants: impl IntoIterator<Item = Want>,
+    ) {
+        self.answered
+            .extend(wants.into_iter().map(|want| (path.clone(), want)));
         let known = self.found.get(&path);
         let less = matches!(
             (known, &found),
-            (Some(Found::File { content: Some(_), .. }), Found::File { content: None, .. })
-                | (Some(Found::Directory { entries: Some(_) }), Found::Directory { entries: None })
+            (
+                Some(Found::File {
+                    content: Some(_),
+                    ..
+                }),
+                Found::File { content: None, .. }
+            ) | (
+                Some(Found::Directory { entries: Some(_) }),
+                Found::Directory { entries: None }
+            )
         );
         if !less {
             self.found.insert(path, found);
@@ -111,6 +136,9 @@ impl Facts {
 
     /// Whether what is known of a resolved path answers `want`.
     pub(super) fn answers(&self, resolved: &str, want: Want) -> bool {
+        if self.answered.contains(&(resolved.to_owned(), want)) {
+            return true;
+        }
         match (self.found.get(resolved), want) {
             (None, _) => false,
             (Some(Found::File { bytes, content }), Want::Content { max_bytes }) => {

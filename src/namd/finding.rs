@@ -42,6 +42,8 @@ codes! {
     InputIsDirectory => "inputIsDirectory",
     /// A file is there but cannot be read by this user.
     InputUnreadable => "inputUnreadable",
+    /// A file is empty, or its size is impossible for what it should be.
+    InputBroken => "inputBroken",
     /// The configuration overwrites a file it also reads.
     InputOverwritten => "inputOverwritten",
     /// A name or condition is decided only when the job runs.

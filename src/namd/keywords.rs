@@ -121,15 +121,25 @@ struct Table {
 fn table() -> &'static Table {
     static CELL: OnceLock<Table> = OnceLock::new();
     CELL.get_or_init(|| {
-        let keywords: Vec<Keyword> =
-            TABLE.lines().filter(|line| !line.starts_with('#')).filter_map(read_row).collect();
+        let keywords: Vec<Keyword> = TABLE
+            .lines()
+            .filter(|line| !line.starts_with('#'))
+            .filter_map(read_row)
+            .collect();
         let mut by_name = HashMap::with_capacity(keywords.len());
         let mut parents: HashMap<String, Vec<usize>> = HashMap::new();
         for (at, keyword) in keywords.iter().enumerate() {
             by_name.insert(keyword.name.to_ascii_lowercase(), at);
-            parents.entry(keyword.parent.to_ascii_lowercase()).or_default().push(at);
+            parents
+                .entry(keyword.parent.to_ascii_lowercase())
+                .or_default()
+                .push(at);
         }
-        Table { keywords, by_name, parents }
+        Table {
+            keywords,
+            by_name,
+            parents,
+        }
     })
 }
 
@@ -151,7 +161,17 @@ fn read_row(line: &'static str) -> Option<Keyword> {
     let line = next().parse().unwrap_or(0);
     let build = next();
     (!name.is_empty()).then_some(Keyword {
-        name, kind, default, units, range, parent, multiple, required, names, line, build,
+        name,
+        kind,
+        default,
+        units,
+        range,
+        parent,
+        multiple,
+        required,
+        names,
+        line,
+        build,
     })
 }
 
@@ -196,13 +216,19 @@ pub fn all() -> &'static [Keyword] {
 /// Looks a keyword up; case does not matter.
 pub fn find(name: &str) -> Option<&'static Keyword> {
     let table = table();
-    table.keywords.get(*table.by_name.get(&name.to_ascii_lowercase())?)
+    table
+        .keywords
+        .get(*table.by_name.get(&name.to_ascii_lowercase())?)
 }
 
 /// The keywords that depend on `name`; case does not matter.
 pub fn children(name: &str) -> impl Iterator<Item = &'static Keyword> {
     let table = table();
-    let rows = table.parents.get(&name.to_ascii_lowercase()).map(Vec::as_slice).unwrap_or_default();
+    let rows = table
+        .parents
+        .get(&name.to_ascii_lowercase())
+        .map(Vec::as_slice)
+        .unwrap_or_default();
     rows.iter().filter_map(|row| table.keywords.get(*row))
 }
 
@@ -233,31 +259,100 @@ pub fn read_bool(value: &str) -> Option<bool> {
 
 /// See [`settable_after_start`]; sorted.
 const SETTABLE: &[&str] = &[
-    "accelmdalpha", "accelmde", "accelmdgrestartfile", "accelmdgsigma0d", "accelmdgsigma0p",
-    "accelmdtalpha", "accelmdte", "alch", "alchequilsteps", "alchlambda", "alchlambda2",
-    "alchlambdafreq", "alchlambdaidws", "berendsenpressure", "berendsenpressurecompressibility",
-    "berendsenpressurerelaxationtime", "berendsenpressuretarget", "commonly", "computeenergies",
-    "consforcescaling", "constraintscaling", "cudasoaintegrate", "dcdfile", "dcdfreq",
-    "drudebondconst", "drudebondlen", "drudehardwall", "efield", "efieldfreq", "efieldphase",
-    "firsttimestep", "fixcelldims", "fixcelldimx", "fixcelldimy", "fixcelldimz", "fixedatoms",
-    "gpuresident", "initialtemp", "langevin", "langevinbaoab", "langevinpiston",
-    "langevinpistondecay", "langevinpistonperiod", "langevinpistontarget", "langevinpistontemp",
-    "langevintemp", "loweandersentemp", "maximummove", "montecarloacceptancerate",
-    "montecarloadjustmentfreq", "montecarlopressurefreq", "montecarlopressureon",
-    "montecarlopressuretarget", "montecarlotemp", "nonbondedscaling", "numsteps",
-    "outputenergies", "outputenergiesprecision", "outputname", "reassigntemp", "rescaletemp",
-    "restartname", "scriptarg1", "scriptarg2", "scriptarg3", "scriptarg4", "scriptarg5",
-    "scriptintarg1", "scriptintarg2", "scriptstringarg1", "scriptstringarg2",
-    "solutescalingfactor", "solutescalingfactorcharge", "solutescalingfactorvdw", "stiraxis",
-    "stirpivot", "stochrescale", "stochrescaletemp", "surfacetensiontarget", "tclbcargs",
-    "useconstantarea", "useconstantratio", "useflexiblecell", "usegrouppressure", "veldcdfile",
+    "accelmdalpha",
+    "accelmde",
+    "accelmdgrestartfile",
+    "accelmdgsigma0d",
+    "accelmdgsigma0p",
+    "accelmdtalpha",
+    "accelmdte",
+    "alch",
+    "alchequilsteps",
+    "alchlambda",
+    "alchlambda2",
+    "alchlambdafreq",
+    "alchlambdaidws",
+    "berendsenpressure",
+    "berendsenpressurecompressibility",
+    "berendsenpressurerelaxationtime",
+    "berendsenpressuretarget",
+    "commonly",
+    "computeenergies",
+    "consforcescaling",
+    "constraintscaling",
+    "cudasoaintegrate",
+    "dcdfile",
+    "dcdfreq",
+    "drudebondconst",
+    "drudebondlen",
+    "drudehardwall",
+    "efield",
+    "efieldfreq",
+    "efieldphase",
+    "firsttimestep",
+    "fixcelldims",
+    "fixcelldimx",
+    "fixcelldimy",
+    "fixcelldimz",
+    "fixedatoms",
+    "gpuresident",
+    "initialtemp",
+    "langevin",
+    "langevinbaoab",
+    "langevinpiston",
+    "langevinpistondecay",
+    "langevinpistonperiod",
+    "langevinpistontarget",
+    "langevinpistontemp",
+    "langevintemp",
+    "loweandersentemp",
+    "maximummove",
+    "montecarloacceptancerate",
+    "montecarloadjustmentfreq",
+    "montecarlopressurefreq",
+    "montecarlopressureon",
+    "montecarlopressuretarget",
+    "montecarlotemp",
+    "nonbondedscaling",
+    "numsteps",
+    "outputenergies",
+    "outputenergiesprecision",
+    "outputname",
+    "reassigntemp",
+    "rescaletemp",
+    "restartname",
+    "scriptarg1",
+    "scriptarg2",
+    "scriptarg3",
+    "scriptarg4",
+    "scriptarg5",
+    "scriptintarg1",
+    "scriptintarg2",
+    "scriptstringarg1",
+    "scriptstringarg2",
+    "solutescalingfactor",
+    "solutescalingfactorcharge",
+    "solutescalingfactorvdw",
+    "stiraxis",
+    "stirpivot",
+    "stochrescale",
+    "stochrescaletemp",
+    "surfacetensiontarget",
+    "tclbcargs",
+    "useconstantarea",
+    "useconstantratio",
+    "useflexiblecell",
+    "usegrouppressure",
+    "veldcdfile",
     "velocityquenching",
 ];
 
 /// Keywords that a script may set after the first run (`SimParameters::scriptSet`
 /// of NAMD 3.0); every other one ends the run with "Setting parameter … failed".
 pub fn settable_after_start(name: &str) -> bool {
-    SETTABLE.binary_search(&name.to_ascii_lowercase().as_str()).is_ok()
+    SETTABLE
+        .binary_search(&name.to_ascii_lowercase().as_str())
+        .is_ok()
 }
 
 #[cfg(test)]
@@ -267,10 +362,17 @@ mod tests {
     #[test]
     fn the_table_is_whole() {
         assert_eq!(all().len(), 679);
-        let inputs = all().iter().filter(|k| matches!(k.names, Names::Input(..))).count();
+        let inputs = all()
+            .iter()
+            .filter(|k| matches!(k.names, Names::Input(..)))
+            .count();
         assert_eq!(inputs, 68);
         for keyword in all() {
-            assert!(keyword.parent == "main" || find(keyword.parent).is_some(), "{}", keyword.name);
+            assert!(
+                keyword.parent == "main" || find(keyword.parent).is_some(),
+                "{}",
+                keyword.name
+            );
         }
         assert_eq!(all().iter().filter(|k| k.multiple).count(), 39);
     }
@@ -278,11 +380,20 @@ mod tests {
     #[test]
     fn rows_are_read() {
         let cutoff = find("CutOff").unwrap();
-        assert_eq!((cutoff.kind, cutoff.units, cutoff.range), (Kind::Float, "A", ">0"));
+        assert_eq!(
+            (cutoff.kind, cutoff.units, cutoff.range),
+            (Kind::Float, "A", ">0")
+        );
         assert!(cutoff.required && !cutoff.multiple);
         assert_eq!(find("DCDfile").unwrap().parent, "DCDfreq");
-        assert_eq!(find("parameters").unwrap().names, Names::Input(Role::Parameters, Form::Plain));
-        assert_eq!(find("mgridforcefile").unwrap().names, Names::Input(Role::Atoms, Form::Tagged));
+        assert_eq!(
+            find("parameters").unwrap().names,
+            Names::Input(Role::Parameters, Form::Plain)
+        );
+        assert_eq!(
+            find("mgridforcefile").unwrap().names,
+            Names::Input(Role::Atoms, Form::Tagged)
+        );
         assert_eq!(find("cwd").unwrap().names, Names::ChangeDirectory);
         assert!(find("notAKeyword").is_none());
         assert!(children("langevin").any(|child| child.name == "langevinTemp"));

@@ -18,7 +18,11 @@ pub fn join(directory: &str, path: &str) -> String {
     if path.is_empty() || path == "." {
         return directory.to_owned();
     }
-    if directory.ends_with('/') { format!("{directory}{path}") } else { format!("{directory}/{path}") }
+    if directory.ends_with('/') {
+        format!("{directory}{path}")
+    } else {
+        format!("{directory}/{path}")
+    }
 }
 
 /// Tidies a path lexically: no `.`, no `//`, `..` taken back where it can be.
@@ -115,17 +119,32 @@ pub fn common_ancestor<'p>(
     let mut root: Vec<&str> = own.split('/').collect();
     for path in paths {
         let full = tidy(&join(&own, path));
-        let holder = if path.ends_with('/') { full.as_str() } else { parent(&full) };
-        let shared = root.iter().zip(holder.split('/')).take_while(|(a, b)| *a == b).count();
+        let holder = if path.ends_with('/') {
+            full.as_str()
+        } else {
+            parent(&full)
+        };
+        let shared = root
+            .iter()
+            .zip(holder.split('/'))
+            .take_while(|(a, b)| *a == b)
+            .count();
         root.truncate(shared.max(1));
         if root.len() == 1 {
             break;
         }
     }
     let root = root.join("/");
-    let root = if root.is_empty() { "/".to_owned() } else { root };
+    let root = if root.is_empty() {
+        "/".to_owned()
+    } else {
+        root
+    };
     let config_directory = below(&root, &own).unwrap_or_default();
-    Ancestor { root, config_directory }
+    Ancestor {
+        root,
+        config_directory,
+    }
 }
 
 #[cfg(test)]
@@ -149,9 +168,21 @@ mod tests {
     #[test]
     fn the_ancestor_is_the_deepest_that_holds_all() {
         let found = common_ancestor("/home/u/p/run1", ["../common/x.psf", "out/eq", "local.pdb"]);
-        assert_eq!(found, Ancestor { root: "/home/u/p".into(), config_directory: "run1".into() });
+        assert_eq!(
+            found,
+            Ancestor {
+                root: "/home/u/p".into(),
+                config_directory: "run1".into()
+            }
+        );
         let found = common_ancestor("/home/u/p/run1", ["x.psf"]);
-        assert_eq!(found, Ancestor { root: "/home/u/p/run1".into(), config_directory: String::new() });
+        assert_eq!(
+            found,
+            Ancestor {
+                root: "/home/u/p/run1".into(),
+                config_directory: String::new()
+            }
+        );
         let found = common_ancestor("/home/u/p/a/b", ["../../../q/x", "../.."]);
         assert_eq!(found.root, "/home/u");
         assert_eq!(found.config_directory, "p/a/b");

@@ -25,7 +25,9 @@ pub fn apply_rewrites(bytes: &[u8], rewrites: &[Rewrite]) -> Vec<u8> {
     let mut out = Vec::with_capacity(bytes.len());
     let mut at = 0;
     for rewrite in ordered {
-        let Some(kept) = bytes.get(at..rewrite.span.start) else { continue };
+        let Some(kept) = bytes.get(at..rewrite.span.start) else {
+            continue;
+        };
         if rewrite.span.end > bytes.len() {
             continue;
         }
@@ -41,10 +43,14 @@ pub fn apply_rewrites(bytes: &[u8], rewrites: &[Rewrite]) -> Vec<u8> {
 /// is no way to write it there.
 pub(super) fn requote(literal: &LiteralPath, path: &str) -> Option<(Span, String)> {
     let plain = !path.is_empty()
-        && path.chars().all(|c| c.is_alphanumeric() || "/._-+=:,@%~^".contains(c));
+        && path
+            .chars()
+            .all(|c| c.is_alphanumeric() || "/._-+=:,@%~^".contains(c));
     let whole = match literal.quoting {
         Quoting::Bare => literal.path == literal.word,
-        _ => literal.path.start == literal.word.start + 1 && literal.path.end + 1 == literal.word.end,
+        _ => {
+            literal.path.start == literal.word.start + 1 && literal.path.end + 1 == literal.word.end
+        }
     };
     if plain {
         return Some((literal.path, path.to_owned()));
@@ -55,7 +61,9 @@ pub(super) fn requote(literal: &LiteralPath, path: &str) -> Option<(Span, String
         Quoting::Quoted => Some((literal.path, escaped(path, "\"\\$["))),
         Quoting::Bare if whole && balanced => Some((literal.path, format!("{{{path}}}"))),
         Quoting::Bare => Some((literal.path, escaped(path, "\"\\$[]{}; \t#"))),
-        Quoting::Braced if whole => Some((literal.word, format!("\"{}\"", escaped(path, "\"\\$[")))),
+        Quoting::Braced if whole => {
+            Some((literal.word, format!("\"{}\"", escaped(path, "\"\\$["))))
+        }
         Quoting::Braced => None,
     }
 }
@@ -76,14 +84,26 @@ mod tests {
     use super::*;
 
     fn rewrite(start: usize, end: usize, text: &str) -> Rewrite {
-        Rewrite { file: "c".into(), span: Span::new(start, end), text: text.into() }
+        Rewrite {
+            file: "c".into(),
+            span: Span::new(start, end),
+            text: text.into(),
+        }
     }
 
     #[test]
     fn changes_are_applied_in_order_and_only_inside() {
         let bytes = b"structure /a/b.psf\ncoordinates /a/b.pdb \xff\n";
-        let changes = [rewrite(31, 39, "in/b.pdb"), rewrite(10, 18, "in/b.psf"), rewrite(12, 14, "no"), rewrite(40, 99, "no")];
-        assert_eq!(apply_rewrites(bytes, &changes), b"structure in/b.psf\ncoordinates in/b.pdb \xff\n");
+        let changes = [
+            rewrite(31, 39, "in/b.pdb"),
+            rewrite(10, 18, "in/b.psf"),
+            rewrite(12, 14, "no"),
+            rewrite(40, 99, "no"),
+        ];
+        assert_eq!(
+            apply_rewrites(bytes, &changes),
+            b"structure in/b.psf\ncoordinates in/b.pdb \xff\n"
+        );
         assert_eq!(apply_rewrites(bytes, &[]), bytes);
     }
 
@@ -95,14 +115,32 @@ mod tests {
             quoting,
         };
         let bare = literal(Quoting::Bare, (0, 5), (0, 5));
-        assert_eq!(requote(&bare, "in/a.psf"), Some((Span::new(0, 5), "in/a.psf".into())));
-        assert_eq!(requote(&bare, "in/a b.psf"), Some((Span::new(0, 5), "{in/a b.psf}".into())));
+        assert_eq!(
+            requote(&bare, "in/a.psf"),
+            Some((Span::new(0, 5), "in/a.psf".into()))
+        );
+        assert_eq!(
+            requote(&bare, "in/a b.psf"),
+            Some((Span::new(0, 5), "{in/a b.psf}".into()))
+        );
         let part = literal(Quoting::Bare, (2, 5), (0, 5));
-        assert_eq!(requote(&part, "a b$"), Some((Span::new(2, 5), "a\\ b\\$".into())));
+        assert_eq!(
+            requote(&part, "a b$"),
+            Some((Span::new(2, 5), "a\\ b\\$".into()))
+        );
         let quoted = literal(Quoting::Quoted, (1, 4), (0, 5));
-        assert_eq!(requote(&quoted, "a b$"), Some((Span::new(1, 4), "a b\\$".into())));
+        assert_eq!(
+            requote(&quoted, "a b$"),
+            Some((Span::new(1, 4), "a b\\$".into()))
+        );
         let braced = literal(Quoting::Braced, (1, 4), (0, 5));
-        assert_eq!(requote(&braced, "a b$"), Some((Span::new(1, 4), "a b$".into())));
-        assert_eq!(requote(&braced, "a{"), Some((Span::new(0, 5), "\"a{\"".into())));
+        assert_eq!(
+            requote(&braced, "a b$"),
+            Some((Span::new(1, 4), "a b$".into()))
+        );
+        assert_eq!(
+            requote(&braced, "a{"),
+            Some((Span::new(0, 5), "\"a{\"".into()))
+        );
     }
 }

@@ -14,7 +14,9 @@ const ODD: u32 = 0xF700;
 const MARK: usize = 1024;
 
 /// A stretch of a file, as byte offsets into the original bytes; `end` is exclusive.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Default, Serialize, Deserialize)]
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Default, Serialize, Deserialize,
+)]
 pub struct Span {
     /// Offset of the first byte.
     pub start: usize,
@@ -25,7 +27,10 @@ pub struct Span {
 impl Span {
     /// Makes a span; a reversed pair becomes empty at `start`.
     pub fn new(start: usize, end: usize) -> Self {
-        Self { start, end: end.max(start) }
+        Self {
+            start,
+            end: end.max(start),
+        }
     }
 
     /// Tells whether `offset` lies inside, the end counted in (as a cursor does).
@@ -35,7 +40,9 @@ impl Span {
 }
 
 /// A position as LSP counts it: zero-based line, zero-based UTF-16 unit.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Default, Serialize, Deserialize)]
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Default, Serialize, Deserialize,
+)]
 pub struct Position {
     /// Zero-based line.
     pub line: u32,
@@ -44,7 +51,9 @@ pub struct Position {
 }
 
 /// A stretch of text as LSP counts it; `end` is exclusive.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Default, Serialize, Deserialize)]
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Default, Serialize, Deserialize,
+)]
 pub struct Range {
     /// Where it begins.
     pub start: Position,
@@ -97,7 +106,13 @@ impl Source {
             }
             count += c.len_utf16();
         }
-        Self { path: path.into(), text, odd, lines, units }
+        Self {
+            path: path.into(),
+            text,
+            odd,
+            lines,
+            units,
+        }
     }
 
     /// How the file is called in messages.
@@ -130,22 +145,35 @@ impl Source {
     /// Turns an offset of the decoded text into an editor's position.
     pub fn position(&self, text_offset: usize) -> Position {
         let offset = text_offset.min(self.text.len());
-        let line = self.lines.partition_point(|begin| *begin <= offset).saturating_sub(1);
+        let line = self
+            .lines
+            .partition_point(|begin| *begin <= offset)
+            .saturating_sub(1);
         let begin = self.lines.get(line).copied().unwrap_or(0);
-        let character = self.units_before(offset).saturating_sub(self.units_before(begin));
-        Position { line: clamp(line), character: clamp(character) }
+        let character = self
+            .units_before(offset)
+            .saturating_sub(self.units_before(begin));
+        Position {
+            line: clamp(line),
+            character: clamp(character),
+        }
     }
 
     /// Turns a span of the decoded text into an editor's range.
     pub fn range(&self, text: Span) -> Range {
-        Range { start: self.position(text.start), end: self.position(text.end) }
+        Range {
+            start: self.position(text.start),
+            end: self.position(text.end),
+        }
     }
 
     /// Turns an editor's position into an offset of the decoded text; a position
     /// past the end of its line is the end of that line.
     pub fn text_offset(&self, position: Position) -> usize {
         let line = usize::try_from(position.line).unwrap_or(usize::MAX);
-        let Some(begin) = self.lines.get(line).copied() else { return self.text.len() };
+        let Some(begin) = self.lines.get(line).copied() else {
+            return self.text.len();
+        };
         let end = self.lines.get(line + 1).copied().unwrap_or(self.text.len());
         let mut left = usize::try_from(position.character).unwrap_or(usize::MAX);
         let body = self.text.get(begin..end).unwrap_or("");
@@ -164,16 +192,22 @@ impl Source {
     }
 
     fn units_before(&self, offset: usize) -> usize {
-        let mark = self.units.partition_point(|(at, _)| *at <= offset).saturating_sub(1);
+        let mark = self
+            .units
+            .partition_point(|(at, _)| *at <= offset)
+            .saturating_sub(1);
         let (from, count) = self.units.get(mark).copied().unwrap_or((0, 0));
+        let offset = self.text.floor_char_boundary(offset);
         let part = self.text.get(from..offset).unwrap_or("");
         count + part.chars().map(char::len_utf16).sum::<usize>()
     }
 }
 
 /// Tells whether a value holds a byte that is not UTF-8 (see [`Source`]).
-pub fn has_odd_bytes(value: &str) -> bool {
-    value.chars().any(|c| (0xF780..=0xF7FF).contains(&u32::from(c)))
+pub(super) fn has_odd_bytes(value: &str) -> bool {
+    value
+        .chars()
+        .any(|c| (0xF780..=0xF7FF).contains(&u32::from(c)))
 }
 
 fn clamp(n: usize) -> u32 {

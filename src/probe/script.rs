@@ -1,4 +1,4 @@
-//! The probe's shell script. [pure]
+//! The probe's shell script. Pure.
 
 use std::fmt::Write as _;
 use std::time::Duration;

@@ -190,9 +190,11 @@ fn every_state() -> Vec<Job> {
 /// Both journals must keep the same promises.
 const JOURNALS: [Journal; 2] = [Journal::WriteAhead, Journal::Rollback];
 
+/// Opens a store as the tests do: on a loaded machine a writer may have to wait long for its turn.
 fn open(dir: &Path, journal: Journal) -> Store {
     let options = Options {
         journal,
+        busy_timeout: Duration::from_mins(2),
         ..Options::default()
     };
     Store::open(dir, options).unwrap()

@@ -1,4 +1,7 @@
 //! Integration tests: the program and the library as their users meet them.
 
+mod cluster;
+mod readme;
 mod support;
+mod tidy;
 mod wire;

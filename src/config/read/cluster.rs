@@ -1,4 +1,4 @@
-//! The table of a cluster, with its resources and its rule of absence. [pure]
+//! The table of a cluster, with its resources and its rule of absence. Pure.
 
 use std::path::PathBuf;
 use std::time::Duration;

@@ -1,4 +1,4 @@
-//! Further sbatch options: which may be given. [pure]
+//! Further sbatch options: which may be given. Pure.
 
 use super::{LONGEST, check_word};
 

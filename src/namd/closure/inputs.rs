@@ -105,11 +105,22 @@ impl Input {
         self.path.as_deref().is_some_and(paths::is_absolute)
     }
 
+    /// Whether the path is absolute as it is written, not by `cd` or `cwd`.
+    pub fn is_written_absolute(&self) -> bool {
+        self.is_absolute() && paths::is_absolute(self.written_path()) && !self.base.starts_with('/')
+    }
+
     /// The path as it is written in the value: behind a tag, before a suffix.
     pub(super) fn written_path(&self) -> &str {
         let path = self.path.as_deref().unwrap_or("");
         let value = self.value.rsplit([' ', '\t']).next().unwrap_or("");
-        if path.starts_with(self.value.as_str()) { &self.value } else if path.starts_with(value) { value } else { path }
+        if path.starts_with(self.value.as_str()) {
+            &self.value
+        } else if path.starts_with(value) {
+            value
+        } else {
+            path
+        }
     }
 }
 
@@ -118,7 +129,13 @@ impl Work<'_> {
         let uses = self.trace.inputs.clone();
         let parents: Vec<Tri> = {
             let mut options = Options::new(&self.trace);
-            uses.iter().map(|input| input.parent.map_or(Tri::Yes, |keyword| options.active(keyword))).collect()
+            uses.iter()
+                .map(|input| {
+                    input
+                        .parent
+                        .map_or(Tri::Yes, |keyword| options.active(keyword))
+                })
+                .collect()
         };
         let mut inputs = vec![self.config_itself()];
         for (input, active) in uses.iter().zip(parents) {
@@ -131,7 +148,9 @@ impl Work<'_> {
         let config = self.config.clone();
         let state = match self.look(&config, Want::SCRIPT) {
             Some(Found::File { bytes, .. }) => InputState::File { bytes: *bytes },
-            _ => InputState::Unknown { reason: "it was not looked at".into() },
+            _ => InputState::Unknown {
+                reason: "it was not looked at".into(),
+            },
         };
         Input {
             keyword: "configuration".into(),
@@ -149,7 +168,7 @@ impl Work<'_> {
     }
 
     fn input(&mut self, used: &InputUse, active: Tri, outputs: &Outputs) -> Option<Input> {
-        let startup = self.trace.startup.clone().flatten();
+        let startup = self.trace.startup.clone();
         let base = match &used.base {
             Base::Startup => startup,
             Base::Directory(directory) => directory.clone(),
@@ -161,11 +180,14 @@ impl Work<'_> {
             (Err(why), _) => Err(why.reason.clone()),
         };
         let path = match (used.purpose, path) {
-            (Purpose::State, Ok(path)) => self.state_file(&path),
+            (Purpose::State, Ok(path)) => Ok(self.state_file(&path)),
             (_, path) => path.map(Some),
         };
         let certain = used.certain && active == Tri::Yes && used.purpose != Purpose::Probe;
-        let literal = used.spot.filter(|_| used.place.file == 0).map(|spot| self.literal(spot));
+        let literal = used
+            .spot
+            .filter(|_| used.place.file == 0)
+            .map(|spot| self.literal(spot));
         let mut input = Input {
             keyword: used.keyword.clone(),
             role: used.role,
@@ -176,7 +198,9 @@ impl Work<'_> {
             literal,
             certain,
             unused: active == Tri::No,
-            state: InputState::Unknown { reason: String::new() },
+            state: InputState::Unknown {
+                reason: String::new(),
+            },
             site: self.site(used.place),
         };
         match path {
@@ -186,11 +210,21 @@ impl Work<'_> {
                 }
                 input.state = InputState::Unknown { reason };
             }
-            Ok(None) => input.state = InputState::Unknown { reason: "it was not looked at yet".into() },
+            Ok(None) => {
+                input.state = InputState::Unknown {
+                    reason: "it was not looked at yet".into(),
+                }
+            }
             Ok(Some(path)) => {
-                let produced = used.produced || (used.after_run && outputs.kind_of(&path).is_some());
-                input.state = if produced { InputState::Produced } else { self.state_of(&path, used) };
-                if used.purpose == Purpose::Probe && !matches!(input.state, InputState::File { .. }) {
+                let produced =
+                    used.produced || (used.after_run && outputs.kind_of(&path).is_some());
+                input.state = if produced {
+                    InputState::Produced
+                } else {
+                    self.state_of(&path, used)
+                };
+                if used.purpose == Purpose::Probe && !matches!(input.state, InputState::File { .. })
+                {
                     return None;
                 }
                 input.path = Some(path);
@@ -207,31 +241,39 @@ impl Work<'_> {
             _ => Want::Kind,
         };
         match self.look(path, want) {
-            None => InputState::Unknown { reason: "it was not looked at yet".into() },
+            None => InputState::Unknown {
+                reason: "it was not looked at yet".into(),
+            },
             Some(Found::Missing) if paths::is_absolute(path) => InputState::OnCluster,
             Some(Found::Missing) => InputState::Missing,
             Some(Found::Directory { .. }) => InputState::Directory,
-            Some(Found::Unreadable(reason)) => InputState::Unreadable { reason: reason.clone() },
+            Some(Found::Unreadable(reason)) => InputState::Unreadable {
+                reason: reason.clone(),
+            },
             Some(Found::File { bytes, .. }) => InputState::File { bytes: *bytes },
         }
     }
 
     /// Which file Colvars takes for a state: with the suffix, or as it is
     /// (`colvarmodule::setup_input`). `None` while it is not known.
-    fn state_file(&mut self, value: &str) -> Result<Option<String>, String> {
+    fn state_file(&mut self, value: &str) -> Option<String> {
         let stem = value.strip_suffix(STATE_SUFFIX).unwrap_or(value);
         let full = format!("{stem}{STATE_SUFFIX}");
         let with = self.look(&full, Want::Kind).cloned();
         let bare = self.look(stem, Want::Kind).cloned();
-        Ok(match (with, bare) {
-            (None, _) | (_, None) => None,
-            (Some(Found::Missing), Some(Found::File { .. })) => Some(stem.to_owned()),
+        match (with?, bare?) {
+            (Found::Missing, Found::File { .. }) => Some(stem.to_owned()),
             _ => Some(full),
-        })
+        }
     }
 
     fn literal(&self, spot: super::super::eval::trace::Spot) -> LiteralPath {
-        let bytes = |span: Span| self.trace.files.first().map_or(span, |source| source.byte_span(span));
+        let bytes = |span: Span| {
+            self.trace
+                .files
+                .first()
+                .map_or(span, |source| source.byte_span(span))
+        };
         LiteralPath {
             path: bytes(spot.path),
             word: bytes(spot.word),
@@ -251,7 +293,17 @@ impl Work<'_> {
         let place = used.place;
         let path = input.path.as_deref().unwrap_or("");
         let keyword = &input.keyword;
-        let grave = if input.certain { Severity::Error } else { Severity::Warning };
+        let grave = if input.certain {
+            Severity::Error
+        } else {
+            Severity::Warning
+        };
+        if let InputState::File { bytes } = input.state
+            && let Some(problem) = broken(used, bytes)
+        {
+            let message = format!("`{path}` behind `{keyword}` {problem}.");
+            self.complain(grave, Code::InputBroken, place, message);
+        }
         if has_odd_bytes(path) {
             let message = format!(
                 "the file name behind `{keyword}` holds bytes that are not UTF-8; such names are not \
@@ -270,8 +322,10 @@ impl Work<'_> {
             InputState::Missing => {
                 let mut message = format!("the file `{path}` behind `{keyword}` is not there");
                 if outputs.kind_of(path).is_some() {
-                    message.push_str("; this configuration writes it, but only after it is read. \
-                                      Give an earlier run's file, or start without it.");
+                    message.push_str(
+                        "; this configuration writes it, but only after it is read. \
+                                      Give an earlier run's file, or start without it.",
+                    );
                 } else if input.certain {
                     message.push_str(", and NAMD stops without it. Check the name; it is relative to the configuration.");
                 } else {
@@ -294,22 +348,38 @@ impl Work<'_> {
                 );
                 self.complain(Severity::Warning, Code::OnClusterOnly, place, message);
             }
-            InputState::File { .. } if input.is_absolute() => self.judge_absolute(used, input, place, grave),
+            InputState::File { .. } if input.is_absolute() => {
+                self.judge_absolute(used, input, place, grave);
+            }
             InputState::File { .. } if !used.after_run && outputs.kind_of(path).is_some() => {
                 let message = format!(
                     "`{path}` is read at the start and written over by the same run; each attempt of the job \
                      begins with the uploaded file."
                 );
-                self.complain(Severity::Information, Code::InputOverwritten, place, message);
+                self.complain(
+                    Severity::Information,
+                    Code::InputOverwritten,
+                    place,
+                    message,
+                );
             }
             _ => {}
         }
     }
 
-    fn judge_absolute(&mut self, used: &InputUse, input: &Input, place: super::Place, grave: Severity) {
+    fn judge_absolute(
+        &mut self,
+        used: &InputUse,
+        input: &Input,
+        place: super::Place,
+        grave: Severity,
+    ) {
         let path = input.path.as_deref().unwrap_or("");
         let keyword = &input.keyword;
-        let own = used.path.as_ref().is_ok_and(|path| paths::is_absolute(path));
+        let own = used
+            .path
+            .as_ref()
+            .is_ok_and(|path| paths::is_absolute(path));
         if own && input.literal.is_some() {
             let message = format!(
                 "the absolute path `{path}` does not exist on the cluster: the file is uploaded, and the path \
@@ -330,5 +400,25 @@ impl Work<'_> {
              changed there: {why}. Make it relative to the configuration, or write it out as one literal path."
         );
         self.complain(grave, Code::AbsolutePath, place, message);
+    }
+}
+
+/// What is wrong with a file of this size, to stand behind its name.
+fn broken(used: &InputUse, bytes: u64) -> Option<String> {
+    let keyword = used.parent?.name.to_ascii_lowercase();
+    match keyword.as_str() {
+        // namdbin: a count of atoms in 4 bytes, then three doubles for each.
+        "bincoordinates" | "binvelocities" if bytes < 4 || !(bytes - 4).is_multiple_of(24) => {
+            Some(format!(
+                "is not a whole binary file of NAMD: its size is {bytes} bytes, and not 4 and 24 for each \
+             atom. It may be cut off, or be a text file"
+            ))
+        }
+        "structure" | "coordinates" | "extendedsystem" | "velocities" | "parmfile"
+            if bytes == 0 =>
+        {
+            Some("is empty, and NAMD stops at it".into())
+        }
+        _ => None,
     }
 }

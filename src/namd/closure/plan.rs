@@ -69,7 +69,10 @@ impl Work<'_> {
         let steps = |options: &Options<'_>, name: &str| {
             // Changed on the way means there is no one value.
             let changed = self.trace.settings.iter().any(|s| s.late && s.name == name);
-            options.integer(name).filter(|_| !changed).and_then(|n| u64::try_from(n).ok())
+            options
+                .integer(name)
+                .filter(|_| !changed)
+                .and_then(|n| u64::try_from(n).ok())
         };
         let numsteps = options.first("numsteps");
         let minimization = options.on("minimization");
@@ -85,7 +88,11 @@ impl Work<'_> {
         };
         for stretch in &self.trace.stretches {
             plan.segments.push(Segment {
-                kind: if stretch.minimize { SegmentKind::Minimize } else { SegmentKind::Run },
+                kind: if stretch.minimize {
+                    SegmentKind::Minimize
+                } else {
+                    SegmentKind::Run
+                },
                 steps: stretch.steps.and_then(|n| u64::try_from(n).ok()),
                 first_step: stretch.first.and_then(|n| i64::try_from(n).ok()),
                 certain: stretch.certain,
@@ -93,22 +100,26 @@ impl Work<'_> {
             });
         }
         let mut implicit = None;
-        if plan.segments.is_empty() {
-            if let Some(setting) = numsteps {
-                let last = options.integer("numsteps");
-                let steps = match (last, plan.first_step) {
-                    (Some(last), Some(first)) => u64::try_from((last - first).max(0)).ok(),
-                    _ => None,
-                };
-                plan.segments.push(Segment {
-                    kind: if minimization == Tri::Yes { SegmentKind::Minimize } else { SegmentKind::Numsteps },
-                    steps,
-                    first_step: plan.first_step,
-                    certain: true,
-                    site: self.site(setting.value_place),
-                });
-                implicit = Some((setting.value_place, steps));
-            }
+        if plan.segments.is_empty()
+            && let Some(setting) = numsteps
+        {
+            let last = options.integer("numsteps");
+            let steps = match (last, plan.first_step) {
+                (Some(last), Some(first)) => u64::try_from((last - first).max(0)).ok(),
+                _ => None,
+            };
+            plan.segments.push(Segment {
+                kind: if minimization == Tri::Yes {
+                    SegmentKind::Minimize
+                } else {
+                    SegmentKind::Numsteps
+                },
+                steps,
+                first_step: plan.first_step,
+                certain: true,
+                site: self.site(setting.value_place),
+            });
+            implicit = Some((setting.value_place, steps));
         }
         let whole = self.trace.open.is_none() && !self.trace.exhausted;
         plan.total_steps = plan
@@ -124,7 +135,11 @@ impl Work<'_> {
                 self.complain(Severity::Warning, Code::NoRun, place, message.into());
             }
             None if plan.segments.is_empty() => {
-                let severity = if whole { Severity::Error } else { Severity::Warning };
+                let severity = if whole {
+                    Severity::Error
+                } else {
+                    Severity::Warning
+                };
                 let message = "nothing here runs or minimizes: there is no `run`, no `minimize` and no \
                                `numsteps`. If this file is only sourced by others, make the job from the \
                                configuration that sources it.";

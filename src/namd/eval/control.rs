@@ -5,32 +5,16 @@ use std::rc::Rc;
 use super::super::finding::{Code as Kind, Severity};
 use super::super::tcl::{self, list, number, pattern};
 use super::value::{Arg, Value, Why};
-use super::world::World;
-use super::{Flow, MAX_ROUNDS, Machine, Place, Stop, known};
-
-/// What a branch that may have been taken did to the loop round it.
-#[derive(Debug, Default)]
-pub(super) struct LeftRound {
-    world: Option<World>,
-    broke: bool,
-}
-
-/// How one round of a loop ended.
-enum Round {
-    On,
-    Broke,
-    PerhapsBroke,
-}
-
-/// One way a script may go.
-#[derive(Clone, Copy)]
-enum Way<'a> {
-    Run(&'a Arg),
-    Nothing,
-}
+use super::ways::Way;
+use super::{Flow, Machine, Place, Stop, known};
 
 impl Machine<'_> {
-    pub(super) fn control_command(&mut self, name: &str, args: &[Arg], place: Place) -> Option<Flow> {
+    pub(super) fn control_command(
+        &mut self,
+        name: &str,
+        args: &[Arg],
+        place: Place,
+    ) -> Option<Flow> {
         Some(match name {
             "if" => self.do_if(args, place),
             "while" => match args {
@@ -51,9 +35,9 @@ impl Machine<'_> {
             "expr" => self.do_expr(args, place),
             "eval" => self.do_eval(args, place),
             "time" => match args.first() {
-                Some(body) => self.run_value(&body.value, body.place).map(|_| {
-                    Value::unknown("it is a measured time")
-                }),
+                Some(body) => self
+                    .run_value(&body.value, body.place)
+                    .map(|_| Value::unknown("it is a measured time")),
                 None => self.usage(place, "time command ?count?"),
             },
             "break" => Err(Stop::Break),
@@ -62,8 +46,15 @@ impl Machine<'_> {
             "error" | "throw" => self.do_error(name, args, place),
             "exit" => Err(Stop::Exit),
             "abort" => {
-                let said = args.iter().map(|arg| arg.value.pattern()).collect::<Vec<_>>().join(" ");
-                self.ends_itself(place, &format!("`abort` ends the run with an error: {said}"));
+                let said = args
+                    .iter()
+                    .map(|arg| arg.value.pattern())
+                    .collect::<Vec<_>>()
+                    .join(" ");
+                self.ends_itself(
+                    place,
+                    &format!("`abort` ends the run with an error: {said}"),
+                );
                 Err(Stop::Exit)
             }
             _ => return None,
@@ -71,7 +62,11 @@ impl Machine<'_> {
     }
 
     fn ends_itself(&mut self, place: Place, message: &str) {
-        let severity = if self.certain() { Severity::Error } else { Severity::Information };
+        let severity = if self.certain() {
+            Severity::Error
+        } else {
+            Severity::Information
+        };
         self.say(severity, Kind::ScriptError, place, message);
     }
 
@@ -79,132 +74,25 @@ impl Machine<'_> {
     pub(super) fn condition(&mut self, test: &Arg) -> Result<Result<bool, Rc<Why>>, Stop> {
         let value = match &test.value {
             Value::Known { text, .. } => {
-                let text = Rc::clone(text);
-                self.evaluate(&text, test.place)?
+                let expression = Rc::clone(text);
+                self.evaluate(&expression, test.place)?
             }
             Value::Unknown(why) => self.because(&Rc::clone(why)),
         };
         match value {
             Value::Unknown(why) => Ok(Err(why)),
-            Value::Known { text, .. } => match number::parse_bool(&text) {
-                Some(truth) => Ok(Ok(truth)),
-                None => {
+            Value::Known { text, .. } => {
+                if let Some(truth) = number::parse_bool(&text) {
+                    Ok(Ok(truth))
+                } else {
                     let message = format!("expected boolean value but got \"{text}\"");
                     match self.fail(Kind::ScriptError, test.place, message)? {
                         Value::Unknown(why) => Ok(Err(why)),
                         Value::Known { .. } => Ok(Ok(false)),
                     }
                 }
-            },
-        }
-    }
-
-    /// Why what follows a branch is not known.
-    fn branch_reason(&self, place: Place, why: &Rc<Why>) -> Rc<Why> {
-        if why.failed || why.reason.starts_with("it depends on") {
-            return Rc::clone(why);
-        }
-        let at = self.files.get(place.file).map_or_else(String::new, |source| {
-            format!("{}:{}", source.path(), source.position(place.span.start).line + 1)
-        });
-        let reason = format!("it depends on a condition at {at}, and {}", why.reason);
-        Rc::new(Why { reason, pattern: None, failed: false })
-    }
-
-    fn merge(&mut self, world: World, other: &World, why: &Rc<Why>) -> Result<World, Stop> {
-        self.charge(20 * world.weight(other))?;
-        Ok(world.merge(other, why))
-    }
-
-    /// Follows every way a script may go, each from the same beginning.
-    fn branches(&mut self, ways: &[Way<'_>], why: &Rc<Why>) -> Flow {
-        let before = self.world.clone();
-        let mut merged: Option<World> = None;
-        let mut ended = None;
-        self.maybe += 1;
-        for way in ways {
-            self.world = before.clone();
-            let flow = match way {
-                Way::Run(body) => self.run_value(&body.value, body.place),
-                Way::Nothing => Ok(Value::empty()),
-            };
-            match flow {
-                Ok(_) => {
-                    let world = self.world.clone();
-                    merged = Some(match merged {
-                        Some(other) => self.merge(other, &world, why)?,
-                        None => world,
-                    });
-                }
-                Err(Stop::Budget) => return Err(Stop::Budget),
-                Err(stop) => {
-                    self.way_ended(&stop, why)?;
-                    ended = Some(match (ended, stop) {
-                        (Some(Stop::Return(_)), _) | (_, Stop::Return(_)) => {
-                            Stop::Return(Value::Unknown(Rc::clone(why)))
-                        }
-                        (_, stop) => stop,
-                    });
-                }
             }
         }
-        self.maybe -= 1;
-        match (merged, ended) {
-            (Some(world), _) => {
-                self.world = world;
-                Ok(self.because(why))
-            }
-            (None, Some(stop)) => Err(stop),
-            (None, None) => Ok(Value::empty()),
-        }
-    }
-
-    /// Keeps what is so when one way has left the procedure or the round.
-    fn way_ended(&mut self, stop: &Stop, why: &Rc<Why>) -> Result<(), Stop> {
-        let world = self.world.clone();
-        match stop {
-            Stop::Return(_) => {
-                self.left = Some(match self.left.take() {
-                    Some(other) => self.merge(other, &world, why)?,
-                    None => world,
-                });
-            }
-            Stop::Break | Stop::Continue => {
-                self.left_round.broke |= matches!(stop, Stop::Break);
-                self.left_round.world = Some(match self.left_round.world.take() {
-                    Some(other) => self.merge(other, &world, why)?,
-                    None => world,
-                });
-            }
-            Stop::Error(_) => self.unknowns += 1,
-            Stop::Exit | Stop::Budget => {}
-        }
-        Ok(())
-    }
-
-    /// Runs something that may or may not be run.
-    pub(super) fn perhaps(&mut self, run: impl FnOnce(&mut Self) -> Flow) -> Flow {
-        let why = Rc::new(Why {
-            reason: "it depends on a branch whose condition is not known beforehand".into(),
-            pattern: None,
-            failed: false,
-        });
-        let before = self.world.clone();
-        self.maybe += 1;
-        let flow = run(self);
-        self.maybe -= 1;
-        match flow {
-            Ok(_) => {
-                let world = self.world.clone();
-                self.world = self.merge(world, &before, &why)?;
-            }
-            Err(Stop::Budget) => return Err(Stop::Budget),
-            Err(stop) => {
-                self.way_ended(&stop, &why)?;
-                self.world = before;
-            }
-        }
-        Ok(self.because(&why))
     }
 
     fn do_if(&mut self, args: &[Arg], place: Place) -> Flow {
@@ -213,12 +101,16 @@ impl Machine<'_> {
         let mut ways: Vec<Way<'_>> = Vec::new();
         let mut reason: Option<Rc<Why>> = None;
         loop {
-            let [test, tail @ ..] = rest else { return self.usage(place, usage) };
+            let [test, tail @ ..] = rest else {
+                return self.usage(place, usage);
+            };
             let tail = match tail {
                 [then, tail @ ..] if then.text() == Some("then") => tail,
                 tail => tail,
             };
-            let [body, tail @ ..] = tail else { return self.usage(place, usage) };
+            let [body, tail @ ..] = tail else {
+                return self.usage(place, usage);
+            };
             let known_true = match self.condition(test)? {
                 Ok(truth) => truth,
                 Err(why) => {
@@ -256,181 +148,6 @@ impl Machine<'_> {
         }
     }
 
-    /// One round: the body, with what maybe-branches in it did to the loop.
-    fn round(&mut self, body: &Arg) -> Result<Round, Stop> {
-        let outer = std::mem::take(&mut self.left_round);
-        let flow = self.run_value(&body.value, body.place);
-        let left = std::mem::replace(&mut self.left_round, outer);
-        let ended = match flow {
-            Ok(_) | Err(Stop::Continue) => Round::On,
-            Err(Stop::Break) => Round::Broke,
-            Err(stop) => return Err(stop),
-        };
-        if let Some(world) = left.world {
-            let why = Rc::new(Why {
-                reason: "it depends on how often a loop is run".into(),
-                pattern: None,
-                failed: false,
-            });
-            let mine = self.world.clone();
-            self.world = self.merge(mine, &world, &why)?;
-        }
-        Ok(if left.broke { Round::PerhapsBroke } else { ended })
-    }
-
-    fn do_while(&mut self, test: &Arg, next: Option<&Arg>, body: &Arg, place: Place) -> Flow {
-        for round in 0.. {
-            let truth = self.condition(test)?;
-            let unknown = match truth {
-                Ok(false) => return Ok(Value::empty()),
-                Ok(true) if round >= MAX_ROUNDS => {
-                    self.too_many_rounds(place);
-                    true
-                }
-                Ok(true) => match self.round(body)? {
-                    Round::Broke => return Ok(Value::empty()),
-                    Round::PerhapsBroke => true,
-                    Round::On => {
-                        if let Some(next) = next {
-                            self.run_value(&next.value, next.place)?;
-                        }
-                        false
-                    }
-                },
-                Err(_) => true,
-            };
-            if unknown {
-                return self.unknown_rounds(place, |machine| {
-                    machine.condition(test)?.ok();
-                    machine.round(body)?;
-                    if let Some(next) = next {
-                        machine.run_value(&next.value, next.place)?;
-                    }
-                    Ok(())
-                });
-            }
-        }
-        Ok(Value::empty())
-    }
-
-    fn too_many_rounds(&mut self, place: Place) {
-        let message = format!(
-            "this loop runs more than {MAX_ROUNDS} rounds; how many steps the job takes is not \
-             worked out beyond that"
-        );
-        self.say(Severity::Warning, Kind::BudgetExceeded, place, message);
-    }
-
-    /// A loop whose number of rounds is not known: what a round changes is no
-    /// longer known, then one round stands for all.
-    fn unknown_rounds(&mut self, place: Place, run: impl Fn(&mut Self) -> Result<(), Stop>) -> Flow {
-        let at = self.files.get(place.file).map_or(0, |s| s.position(place.span.start).line + 1);
-        let why = Rc::new(Why {
-            reason: format!(
-                "it depends on how often the loop in line {at} is run, which is not known beforehand"
-            ),
-            pattern: None,
-            failed: false,
-        });
-        self.maybe += 1;
-        self.quiet += 1;
-        let before = self.world.clone();
-        let tried = run(self);
-        self.quiet -= 1;
-        if matches!(tried, Err(Stop::Budget)) {
-            return Err(Stop::Budget);
-        }
-        let after = std::mem::replace(&mut self.world, before.clone());
-        self.world = self.merge(before, &after, &why)?;
-        let entry = self.world.clone();
-        match run(self) {
-            Err(Stop::Budget) => return Err(Stop::Budget),
-            Err(stop @ Stop::Return(_)) => self.way_ended(&stop, &why)?,
-            _ => {}
-        }
-        let world = self.world.clone();
-        self.world = self.merge(entry, &world, &why)?;
-        self.maybe -= 1;
-        Ok(self.because(&why))
-    }
-
-    fn do_foreach(&mut self, args: &[Arg], place: Place) -> Flow {
-        let Some((body, pairs)) = args.split_last() else {
-            return self.usage(place, "foreach varList list ?varList list ...? command");
-        };
-        if pairs.is_empty() || pairs.len() % 2 != 0 {
-            return self.usage(place, "foreach varList list ?varList list ...? command");
-        }
-        let mut plan: Vec<(Vec<String>, Vec<String>)> = Vec::new();
-        let mut unknown: Option<Rc<Why>> = None;
-        for pair in pairs.chunks(2) {
-            let [names, values] = pair else { continue };
-            let names = known!(self, std::slice::from_ref(names)).concat();
-            let names = list::split(&names).unwrap_or_default();
-            if names.is_empty() {
-                return self.fail(Kind::ScriptError, place, "foreach varlist is empty");
-            }
-            let values = match &values.value {
-                Value::Unknown(why) => {
-                    unknown.get_or_insert(Rc::clone(why));
-                    Vec::new()
-                }
-                Value::Known { text, .. } => {
-                    self.charge(text.len())?;
-                    match list::split(text) {
-                        Some(values) => values,
-                        None => {
-                            let message = "foreach is given something that is not a list";
-                            return self.fail(Kind::ScriptError, values.place, message);
-                        }
-                    }
-                }
-            };
-            plan.push((names, values));
-        }
-        let rounds = plan.iter().map(|(names, values)| values.len().div_ceil(names.len())).max();
-        let rounds = rounds.unwrap_or(0);
-        let mut broke = unknown.is_some();
-        for round in 0..rounds {
-            if broke || round >= MAX_ROUNDS {
-                break;
-            }
-            for (names, values) in &plan {
-                for (n, name) in names.iter().enumerate() {
-                    let value = values.get(round * names.len() + n).map_or("", String::as_str);
-                    let name = Arg::made(Value::known(name.as_str()), place);
-                    self.write_named(&name, Value::known(value), place)?;
-                }
-            }
-            match self.round(body)? {
-                Round::On => {}
-                Round::Broke => return Ok(Value::empty()),
-                Round::PerhapsBroke => broke = true,
-            }
-        }
-        if rounds > MAX_ROUNDS {
-            self.too_many_rounds(place);
-        } else if !broke {
-            return Ok(Value::empty());
-        }
-        let reason = unknown.unwrap_or_else(|| {
-            Rc::new(Why {
-                reason: "it depends on the round of a loop".into(),
-                pattern: None,
-                failed: false,
-            })
-        });
-        self.unknown_rounds(place, |machine| {
-            for (names, _) in &plan {
-                for name in names {
-                    let name = Arg::made(Value::known(name.as_str()), place);
-                    machine.write_named(&name, Value::Unknown(Rc::clone(&reason)), place)?;
-                }
-            }
-            machine.round(body).map(drop)
-        })
-    }
-
     fn do_switch(&mut self, args: &[Arg], place: Place) -> Flow {
         let usage = "switch ?options? string ?pattern body ...? ?default body?";
         let mut rest = args;
@@ -448,7 +165,9 @@ impl Machine<'_> {
             }
             rest = tail;
         }
-        let [value, cases @ ..] = rest else { return self.usage(place, usage) };
+        let [value, cases @ ..] = rest else {
+            return self.usage(place, usage);
+        };
         let made;
         let cases = match cases {
             [only] => {
@@ -461,7 +180,12 @@ impl Machine<'_> {
             return self.usage(place, usage);
         }
         let body_of = |at: usize| {
-            cases.iter().skip(at).skip(1).step_by(2).find(|body| body.text() != Some("-"))
+            cases
+                .iter()
+                .skip(at)
+                .skip(1)
+                .step_by(2)
+                .find(|body| body.text() != Some("-"))
         };
         let subject = match &value.value {
             Value::Known { text, .. } if kind != "-regexp" => Ok(Rc::clone(text)),
@@ -474,15 +198,27 @@ impl Machine<'_> {
         };
         match subject {
             Ok(text) => {
-                let fold = |s: &str| if nocase { s.to_lowercase() } else { s.to_owned() };
+                let fold = |s: &str| {
+                    if nocase {
+                        s.to_lowercase()
+                    } else {
+                        s.to_owned()
+                    }
+                };
                 let text = fold(&text);
                 for at in (0..cases.len()).step_by(2) {
                     let case = cases.get(at).map_or("", |case| case.value.pattern());
                     let last = at + 2 == cases.len();
                     let hit = (last && case == "default")
-                        || if kind == "-glob" { pattern::matches(&fold(case), &text) } else { fold(case) == text };
+                        || if kind == "-glob" {
+                            pattern::matches(&fold(case), &text)
+                        } else {
+                            fold(case) == text
+                        };
                     if hit {
-                        let Some(body) = body_of(at) else { return Ok(Value::empty()) };
+                        let Some(body) = body_of(at) else {
+                            return Ok(Value::empty());
+                        };
                         return self.run_value(&body.value, body.place);
                     }
                 }
@@ -509,24 +245,44 @@ impl Machine<'_> {
     /// The patterns and bodies of a `switch` written as one braced list, with
     /// their places where it stands in a file.
     fn cases(&mut self, list: &Arg) -> Vec<Arg> {
-        let source = list.value.code().and_then(|code| Some((code, self.files.get(code.file)?)));
+        let source = list
+            .value
+            .code()
+            .and_then(|code| Some((code, self.files.get(code.file)?)));
         if let Some((code, source)) = source {
             let script = tcl::parse(source.text(), code.span.start, code.span.end);
             if script.errors.is_empty() {
                 let words = script.commands.iter().flat_map(|command| &command.words);
                 return words
                     .map(|word| {
-                        let content = Place { file: code.file, span: word.content() };
-                        let text = word.literal().unwrap_or_else(|| Rc::from(source.slice(word.span)));
+                        let content = Place {
+                            file: code.file,
+                            span: word.content(),
+                        };
+                        let text = word
+                            .literal()
+                            .unwrap_or_else(|| Rc::from(source.slice(word.span)));
                         let braced = word.quote == tcl::Quote::Braced;
-                        let value = Value::Known { text, code: braced.then_some(content) };
-                        Arg::made(value, Place { file: code.file, span: word.span })
+                        let value = Value::Known {
+                            text,
+                            code: braced.then_some(content),
+                        };
+                        Arg::made(
+                            value,
+                            Place {
+                                file: code.file,
+                                span: word.span,
+                            },
+                        )
                     })
                     .collect();
             }
         }
         let elements = list.text().and_then(list::split).unwrap_or_default();
-        elements.into_iter().map(|e| Arg::made(Value::known(e), list.place)).collect()
+        elements
+            .into_iter()
+            .map(|e| Arg::made(Value::known(e), list.place))
+            .collect()
     }
 
     fn do_catch(&mut self, args: &[Arg], place: Place) -> Flow {
@@ -552,9 +308,17 @@ impl Machine<'_> {
             self.write_named(name, result, place)?;
         }
         if let Some(name) = names.get(1) {
-            self.write_named(name, Value::unknown("it is the detail of a caught error"), place)?;
+            self.write_named(
+                name,
+                Value::unknown("it is the detail of a caught error"),
+                place,
+            )?;
         }
-        Ok(if unsure { self.unknown(why) } else { Value::known(code) })
+        Ok(if unsure {
+            self.unknown(why)
+        } else {
+            Value::known(code)
+        })
     }
 
     fn do_try(&mut self, args: &[Arg], place: Place) -> Flow {
@@ -576,7 +340,8 @@ impl Machine<'_> {
                 }
                 (Some("on" | "trap"), [_, _, handler, tail @ ..]) => {
                     if failed || self.unknowns != before {
-                        let done = self.perhaps(|machine| machine.run_value(&handler.value, handler.place))?;
+                        let done = self
+                            .perhaps(|machine| machine.run_value(&handler.value, handler.place))?;
                         if failed {
                             flow = Ok(done);
                         }
@@ -646,13 +411,18 @@ impl Machine<'_> {
             }
             rest = tail;
         }
-        let value = rest.first().map_or_else(Value::empty, |arg| arg.value.clone());
+        let value = rest
+            .first()
+            .map_or_else(Value::empty, |arg| arg.value.clone());
         match code.as_str() {
             "ok" | "0" | "return" | "2" => Err(Stop::Return(value)),
             "error" | "1" if self.catching > 0 => Err(Stop::Error(Rc::from(value.pattern()))),
             "error" | "1" => {
                 let place = self.here;
-                self.ends_itself(place, &format!("the script stops itself here: {}", value.pattern()));
+                self.ends_itself(
+                    place,
+                    &format!("the script stops itself here: {}", value.pattern()),
+                );
                 Err(Stop::Exit)
             }
             "break" | "3" => Err(Stop::Break),
@@ -663,7 +433,10 @@ impl Machine<'_> {
 
     fn do_error(&mut self, name: &str, args: &[Arg], place: Place) -> Flow {
         let at = usize::from(name == "throw");
-        let message = args.get(at).map_or("", |arg| arg.value.pattern()).to_owned();
+        let message = args
+            .get(at)
+            .map_or("", |arg| arg.value.pattern())
+            .to_owned();
         if self.catching > 0 {
             return Err(Stop::Error(Rc::from(message)));
         }

@@ -7,7 +7,9 @@ use super::{Flow, Machine, Place, known};
 
 impl Machine<'_> {
     pub(super) fn dict_command(&mut self, args: &[Arg], place: Place) -> Flow {
-        let [option, rest @ ..] = args else { return self.usage(place, "dict subcommand ?arg ...?") };
+        let [option, rest @ ..] = args else {
+            return self.usage(place, "dict subcommand ?arg ...?");
+        };
         let option = known!(self, std::slice::from_ref(option)).concat();
         match option.as_str() {
             "for" => match rest {
@@ -26,24 +28,34 @@ impl Machine<'_> {
                 match pure(&option, &texts) {
                     Outcome::Value(value) => Ok(Value::known(value)),
                     Outcome::Error(message) => self.fail(Kind::ScriptError, place, message),
-                    Outcome::NotFollowed => Ok(self.unknown(format!("`dict {option}` is not worked out here"))),
+                    Outcome::NotFollowed => {
+                        Ok(self.unknown(format!("`dict {option}` is not worked out here")))
+                    }
                 }
             }
         }
     }
 
     fn dict_change(&mut self, option: &str, args: &[Arg], place: Place) -> Flow {
-        let [name, rest @ ..] = args else { return self.usage(place, "dict option varName ?arg ...?") };
+        let [name, rest @ ..] = args else {
+            return self.usage(place, "dict option varName ?arg ...?");
+        };
         let name_text = known!(self, std::slice::from_ref(name)).concat();
         let exists = self.variable_exists(&name_text);
-        let old = if exists { self.read_named(&name_text, place)? } else { Value::empty() };
+        let old = if exists {
+            self.read_named(&name_text, place)?
+        } else {
+            Value::empty()
+        };
         let (Some(old), Ok(texts)) = (old.text(), texts(rest)) else {
             let unknown = self.unknown("part of the dictionary is not known");
             return self.write_named(name, unknown, place);
         };
         let pairs = parse(old);
         let new = match (option, texts.as_slice(), pairs) {
-            ("set", [keys @ .., value], Some(pairs)) if !keys.is_empty() => Some(set_nested(pairs, keys, value)),
+            ("set", [keys @ .., value], Some(pairs)) if !keys.is_empty() => {
+                Some(set_nested(pairs, keys, value))
+            }
             ("unset", [key], Some(mut pairs)) => {
                 pairs.retain(|(k, _)| k != key);
                 Some(print(&pairs))
@@ -103,7 +115,10 @@ fn put(pairs: &mut Pairs, key: String, value: String) {
 }
 
 fn print(pairs: &Pairs) -> String {
-    let flat: Vec<&str> = pairs.iter().flat_map(|(k, v)| [k.as_str(), v.as_str()]).collect();
+    let flat: Vec<&str> = pairs
+        .iter()
+        .flat_map(|(k, v)| [k.as_str(), v.as_str()])
+        .collect();
     list::join(&flat)
 }
 
@@ -112,7 +127,10 @@ fn set_nested(mut pairs: Pairs, keys: &[&str], value: &str) -> String {
         let new = if inner.is_empty() {
             value.to_owned()
         } else {
-            let old = pairs.iter().find(|(k, _)| k == key).and_then(|(_, v)| parse(v));
+            let old = pairs
+                .iter()
+                .find(|(k, _)| k == key)
+                .and_then(|(_, v)| parse(v));
             set_nested(old.unwrap_or_default(), inner, value)
         };
         put(&mut pairs, (*key).to_owned(), new);
@@ -123,12 +141,18 @@ fn set_nested(mut pairs: Pairs, keys: &[&str], value: &str) -> String {
 fn pure(option: &str, args: &[&str]) -> Outcome {
     if option == "create" {
         let Some(pairs) = parse(&list::join(args)) else {
-            return Outcome::Error("wrong # args: should be \"dict create ?key value ...?\"".into());
+            return Outcome::Error(
+                "wrong # args: should be \"dict create ?key value ...?\"".into(),
+            );
         };
         return Outcome::Value(print(&pairs));
     }
     let Some((first, rest)) = args.split_first() else {
-        return if option == "merge" { Outcome::Value(String::new()) } else { Outcome::NotFollowed };
+        return if option == "merge" {
+            Outcome::Value(String::new())
+        } else {
+            Outcome::NotFollowed
+        };
     };
     let Some(mut pairs) = parse(first) else {
         return Outcome::Error("missing value to go with key".into());
@@ -146,17 +170,35 @@ fn pure(option: &str, args: &[&str]) -> Outcome {
                 };
                 value = found;
             }
-            if option == "exists" { "1".into() } else { value }
+            if option == "exists" {
+                "1".into()
+            } else {
+                value
+            }
         }
         "size" => pairs.len().to_string(),
         "keys" | "values" => {
             let filter = rest.first().copied().unwrap_or("*");
-            let pick = |(key, value): &(String, String)| if option == "keys" { key.clone() } else { value.clone() };
-            list::join(&pairs.iter().map(pick).filter(|s| pattern::matches(filter, s)).collect::<Vec<_>>())
+            let pick = |(key, value): &(String, String)| {
+                if option == "keys" {
+                    key.clone()
+                } else {
+                    value.clone()
+                }
+            };
+            list::join(
+                &pairs
+                    .iter()
+                    .map(pick)
+                    .filter(|s| pattern::matches(filter, s))
+                    .collect::<Vec<_>>(),
+            )
         }
         "merge" => {
             for other in rest {
-                let Some(other) = parse(other) else { return Outcome::NotFollowed };
+                let Some(other) = parse(other) else {
+                    return Outcome::NotFollowed;
+                };
                 for (key, value) in other {
                     put(&mut pairs, key, value);
                 }

@@ -5,32 +5,9 @@ use std::rc::Rc;
 use super::super::finding::Code as Kind;
 use super::super::tcl::number::{self, Num};
 use super::super::tcl::{self, Part, list};
+use super::arithmetic::{Called, Eval, Operand, Trouble, arithmetic, call, compare, text, truth};
 use super::value::{Value, Why};
-use super::{Flow, MAX_DEPTH, Machine, Place, Stop};
-
-/// What an operand comes to.
-#[derive(Debug, Clone)]
-enum Operand {
-    Num(Num),
-    Text(Rc<str>),
-    Unknown(Rc<Why>),
-}
-
-/// Why an expression has no result.
-enum Trouble {
-    /// Tcl itself stops with this message.
-    Tcl(String),
-    /// A command inside stops the script.
-    Stop(Stop),
-}
-
-impl From<Stop> for Trouble {
-    fn from(stop: Stop) -> Self {
-        Self::Stop(stop)
-    }
-}
-
-type Eval = Result<Operand, Trouble>;
+use super::{Flow, MAX_DEPTH, Machine, Place};
 
 impl Machine<'_> {
     /// Works out an expression.
@@ -39,10 +16,18 @@ impl Machine<'_> {
         if self.depth >= MAX_DEPTH {
             return Ok(self.unknown("it is nested too deeply"));
         }
+        let depth = self.depth;
         self.depth += 1;
-        let mut expr = Expr { machine: self, text, pos: 0, idle: 0, depth: 0, place };
+        let mut expr = Expr {
+            machine: self,
+            text,
+            pos: 0,
+            idle: 0,
+            place,
+        };
         let result = expr.whole();
-        self.depth -= 1;
+        // An error leaves it wherever it was.
+        self.depth = depth;
         match result {
             Ok(Operand::Num(number)) => Ok(Value::known(number.print())),
             Ok(Operand::Text(text)) => Ok(match number::parse(&text) {
@@ -51,10 +36,13 @@ impl Machine<'_> {
             }),
             Ok(Operand::Unknown(why)) => Ok(self.because(&why)),
             Err(Trouble::Stop(stop)) => Err(stop),
-            Err(Trouble::Tcl(message)) => {
-                let message = format!("the expression cannot be worked out: {message}");
-                self.fail(Kind::ScriptError, place, message)
-            }
+            Err(Trouble::TooDeep) => Ok(self.unknown("it is nested too deeply")),
+            Err(Trouble::Tcl(message)) => self.fail_with(
+                Kind::ScriptError,
+                place,
+                message,
+                "It is in the expression here.",
+            ),
         }
     }
 }
@@ -65,24 +53,34 @@ struct Expr<'m, 'f, 't> {
     pos: usize,
     /// In a part that Tcl skips: read, not worked out.
     idle: u32,
-    depth: usize,
     place: Place,
 }
 
-/// Binary operators by rising precedence; longer spellings first within a level.
-const LEVELS: &[&[&str]] = &[
-    &["||"],
-    &["&&"],
-    &["|"],
-    &["^"],
-    &["&"],
-    &["==", "!="],
-    &["eq", "ne", "in", "ni"],
-    &["<=", ">=", "<", ">"],
-    &["<<", ">>"],
-    &["+", "-"],
-    &["*", "/", "%"],
-    &["**"],
+/// Binary operators with their precedence; longer spellings before their beginnings.
+const OPERATORS: &[(&str, usize)] = &[
+    ("||", 0),
+    ("&&", 1),
+    ("==", 5),
+    ("!=", 5),
+    ("<=", 7),
+    (">=", 7),
+    ("<<", 8),
+    (">>", 8),
+    ("**", 11),
+    ("|", 2),
+    ("^", 3),
+    ("&", 4),
+    ("eq", 6),
+    ("ne", 6),
+    ("in", 6),
+    ("ni", 6),
+    ("<", 7),
+    (">", 7),
+    ("+", 9),
+    ("-", 9),
+    ("*", 10),
+    ("/", 10),
+    ("%", 10),
 ];
 
 impl Expr<'_, '_, '_> {
@@ -91,7 +89,9 @@ impl Expr<'_, '_, '_> {
         self.skip_space();
         if self.pos < self.text.len() {
             let rest: String = self.rest().chars().take(20).collect();
-            return Err(Trouble::Tcl(format!("\"{rest}\" does not belong into an expression")));
+            return Err(Trouble::Tcl(format!(
+                "\"{rest}\" does not belong into an expression"
+            )));
         }
         Ok(value)
     }
@@ -100,7 +100,7 @@ impl Expr<'_, '_, '_> {
         self.text.get(self.pos..).unwrap_or("")
     }
 
-    fn peek(&self) -> Option<char> {
+    pub(super) fn peek(&self) -> Option<char> {
         self.rest().chars().next()
     }
 
@@ -126,17 +126,27 @@ impl Expr<'_, '_, '_> {
         found
     }
 
-    fn ternary(&mut self) -> Eval {
-        self.depth += 1;
-        if self.depth > 30 {
-            return Err(Trouble::Tcl("it is nested too deeply to be followed".into()));
+    /// One level further in; shared with scripts and calls, for the stack's sake.
+    fn deeper(&mut self) -> Result<(), Trouble> {
+        self.machine.depth += 1;
+        if self.machine.depth > MAX_DEPTH {
+            return Err(Trouble::TooDeep);
         }
+        Ok(())
+    }
+
+    fn ternary(&mut self) -> Eval {
+        self.deeper()?;
         let test = self.binary(0)?;
         if !self.take("?") {
-            self.depth -= 1;
+            self.machine.depth -= 1;
             return Ok(test);
         }
-        let truth = if self.idle > 0 { None } else { self.truth(&test)? };
+        let truth = if self.idle > 0 {
+            None
+        } else {
+            self.truth(&test)?
+        };
         self.idle += u32::from(truth != Some(true));
         let yes = self.ternary()?;
         self.idle -= u32::from(truth != Some(true));
@@ -146,7 +156,7 @@ impl Expr<'_, '_, '_> {
         self.idle += u32::from(truth != Some(false));
         let no = self.ternary()?;
         self.idle -= u32::from(truth != Some(false));
-        self.depth -= 1;
+        self.machine.depth -= 1;
         Ok(match truth {
             Some(true) => yes,
             Some(false) => no,
@@ -162,38 +172,38 @@ impl Expr<'_, '_, '_> {
             Operand::Text(text) => match number::parse_bool(text) {
                 Some(truth) => Ok(Some(truth)),
                 None if self.idle > 0 => Ok(None),
-                None => Err(Trouble::Tcl(format!("expected boolean value but got \"{text}\""))),
+                None => Err(Trouble::Tcl(format!(
+                    "expected boolean value but got \"{text}\""
+                ))),
             },
         }
     }
 
-    fn operator(&mut self, level: &[&'static str]) -> Option<&'static str> {
+    /// The operator that comes next, if it binds at least as tightly as `least`.
+    fn operator(&mut self, least: usize) -> Option<(&'static str, usize)> {
         self.skip_space();
         let rest = self.rest();
-        let found = level.iter().copied().find(|op| rest.starts_with(op))?;
-        let behind = rest.get(found.len()..).unwrap_or("").chars().next();
-        let clash = match found {
-            "|" | "&" => behind == found.chars().next(),
-            "*" => behind == Some('*'),
-            "<" | ">" => behind == found.chars().next(),
-            "eq" | "ne" | "in" | "ni" => behind.is_some_and(|c| c.is_alphanumeric() || c == '_'),
-            _ => false,
-        };
-        if clash {
+        let (op, level) = OPERATORS
+            .iter()
+            .copied()
+            .find(|(op, _)| rest.starts_with(op))?;
+        let behind = rest.get(op.len()..).unwrap_or("").chars().next();
+        let word = matches!(op, "eq" | "ne" | "in" | "ni");
+        if level < least || (word && behind.is_some_and(|c| c.is_alphanumeric() || c == '_')) {
             return None;
         }
-        self.pos += found.len();
-        Some(found)
+        self.pos += op.len();
+        Some((op, level))
     }
 
-    fn binary(&mut self, level: usize) -> Eval {
-        let Some(operators) = LEVELS.get(level) else { return self.unary() };
-        let mut left = self.binary(level + 1)?;
-        while let Some(op) = self.operator(operators) {
+    /// Operands joined by operators that bind at least as tightly as `least`.
+    fn binary(&mut self, least: usize) -> Eval {
+        let mut left = self.unary()?;
+        while let Some((op, level)) = self.operator(least) {
             left = match op {
                 "&&" | "||" => self.lazy(op == "||", &left, level)?,
+                // This one binds to the right.
                 "**" => {
-                    // Binds to the right.
                     let right = self.binary(level)?;
                     self.apply(op, left, right)?
                 }
@@ -208,7 +218,11 @@ impl Expr<'_, '_, '_> {
 
     /// `&&` and `||`: the right side counts only if the left does not decide.
     fn lazy(&mut self, or: bool, left: &Operand, level: usize) -> Eval {
-        let first = if self.idle > 0 { None } else { self.truth(left)? };
+        let first = if self.idle > 0 {
+            None
+        } else {
+            self.truth(left)?
+        };
         let skip = u32::from(first == Some(or));
         self.idle += skip;
         let right = self.binary(level + 1)?;
@@ -230,7 +244,9 @@ impl Expr<'_, '_, '_> {
             return Ok(left);
         }
         let (left, right) = match (left, right) {
-            (Operand::Unknown(why), _) | (_, Operand::Unknown(why)) => return Ok(Operand::Unknown(why)),
+            (Operand::Unknown(why), _) | (_, Operand::Unknown(why)) => {
+                return Ok(Operand::Unknown(why));
+            }
             known => known,
         };
         match op {
@@ -238,42 +254,27 @@ impl Expr<'_, '_, '_> {
             "ne" => return Ok(truth(text(&left) != text(&right))),
             "in" | "ni" => {
                 let Some(elements) = list::split(&text(&right)) else {
-                    return Err(Trouble::Tcl("the right side of \"in\" is not a list".into()));
+                    return Err(Trouble::Tcl(
+                        "the right side of \"in\" is not a list".into(),
+                    ));
                 };
                 return Ok(truth(elements.contains(&text(&left)) == (op == "in")));
             }
             "==" | "!=" | "<" | ">" | "<=" | ">=" => return Ok(compare(op, &left, &right)),
             _ => {}
         }
-        arithmetic(op, self.number(op, &left)?, self.number(op, &right)?)
-    }
-
-    fn number(&self, op: &str, operand: &Operand) -> Result<Num, Trouble> {
-        let text = match operand {
-            Operand::Num(number) => return Ok(*number),
-            Operand::Text(text) => text,
-            Operand::Unknown(why) => return Err(Trouble::Tcl(why.reason.clone())),
-        };
-        if let Some(number) = number::parse(text) {
-            return Ok(number);
-        }
-        let kind = if text.is_empty() { "empty string" } else { "non-numeric string" };
-        Err(Trouble::Tcl(format!("can't use {kind} \"{text}\" as operand of \"{op}\"")))
+        arithmetic(op, to_number(op, &left)?, to_number(op, &right)?)
     }
 
     fn unary(&mut self) -> Eval {
         self.skip_space();
-        let op = match self.peek() {
-            Some(c @ ('-' | '+' | '!' | '~')) => c,
-            _ => return self.primary(),
+        let Some(op @ ('-' | '+' | '!' | '~')) = self.peek() else {
+            return self.primary();
         };
         self.pos += 1;
-        self.depth += 1;
-        if self.depth > 30 {
-            return Err(Trouble::Tcl("it is nested too deeply to be followed".into()));
-        }
+        self.deeper()?;
         let operand = self.unary()?;
-        self.depth -= 1;
+        self.machine.depth -= 1;
         if self.idle > 0 || matches!(operand, Operand::Unknown(_)) {
             return Ok(operand);
         }
@@ -283,13 +284,15 @@ impl Expr<'_, '_, '_> {
                 None => operand,
             });
         }
-        let number = self.number(&op.to_string(), &operand)?;
+        let number = to_number(&op.to_string(), &operand)?;
         Ok(Operand::Num(match (op, number) {
             ('-', Num::Int(n)) => Num::Int(-n),
             ('-', Num::Float(x)) => Num::Float(-x),
             ('~', Num::Int(n)) => Num::Int(!n),
             ('~', Num::Float(_)) => {
-                return Err(Trouble::Tcl("can't use floating-point value as operand of \"~\"".into()));
+                return Err(Trouble::Tcl(
+                    "can't use floating-point value as operand of \"~\"".into(),
+                ));
             }
             (_, number) => number,
         }))
@@ -328,7 +331,7 @@ impl Expr<'_, '_, '_> {
         }
     }
 
-    fn parts(&mut self, parts: &[Part]) -> Eval {
+    pub(super) fn parts(&mut self, parts: &[Part]) -> Eval {
         if self.idle > 0 {
             return Ok(Operand::Num(Num::Int(0)));
         }
@@ -365,7 +368,10 @@ impl Expr<'_, '_, '_> {
                 self.pos += text.len();
                 Ok(Operand::Num(number))
             }
-            None => Err(Trouble::Tcl(format!("invalid number \"{}\"", rest.get(..len).unwrap_or("")))),
+            None => Err(Trouble::Tcl(format!(
+                "invalid number \"{}\"",
+                rest.get(..len).unwrap_or("")
+            ))),
         }
     }
 
@@ -384,10 +390,15 @@ impl Expr<'_, '_, '_> {
         if number::parse_bool(&name).is_some() {
             return Ok(Operand::Text(Rc::from(name)));
         }
-        if matches!(name.to_ascii_lowercase().as_str(), "inf" | "infinity" | "nan") {
+        if matches!(
+            name.to_ascii_lowercase().as_str(),
+            "inf" | "infinity" | "nan"
+        ) {
             return Ok(Operand::Num(Num::Float(f64::INFINITY)));
         }
-        Err(Trouble::Tcl(format!("invalid bareword \"{name}\"; should be \"${name}\" or \"{{{name}}}\"")))
+        Err(Trouble::Tcl(format!(
+            "invalid bareword \"{name}\"; should be \"${name}\" or \"{{{name}}}\""
+        )))
     }
 
     fn function(&mut self, name: &str) -> Eval {
@@ -413,167 +424,58 @@ impl Expr<'_, '_, '_> {
                 failed: false,
             })));
         }
-        if let Some(Operand::Unknown(why)) = args.iter().find(|arg| matches!(arg, Operand::Unknown(_))) {
+        if let Some(Operand::Unknown(why)) =
+            args.iter().find(|arg| matches!(arg, Operand::Unknown(_)))
+        {
             return Ok(Operand::Unknown(Rc::clone(why)));
         }
         if name == "bool" {
-            return Ok(match args.first().map(|arg| self.truth(arg)).transpose()?.flatten() {
-                Some(yes) => truth(yes),
-                None => truth(false),
-            });
+            return Ok(
+                match args
+                    .first()
+                    .map(|arg| self.truth(arg))
+                    .transpose()?
+                    .flatten()
+                {
+                    Some(yes) => truth(yes),
+                    None => truth(false),
+                },
+            );
         }
-        let numbers = args.iter().map(|arg| self.number(name, arg)).collect::<Result<Vec<_>, _>>()?;
+        let numbers = args
+            .iter()
+            .map(|arg| to_number(name, arg))
+            .collect::<Result<Vec<_>, _>>()?;
         match call(name, &numbers) {
-            Some(Some(number)) => Ok(Operand::Num(number)),
-            Some(None) => Ok(Operand::Unknown(Rc::new(Why {
+            Called::Number(number) => Ok(Operand::Num(number)),
+            Called::NotFollowed => Ok(Operand::Unknown(Rc::new(Why {
                 reason: format!("the result of {name}() is not worked out here"),
                 pattern: None,
                 failed: false,
             }))),
-            None => Err(Trouble::Tcl(format!("unknown math function \"{name}\", or wrong arguments"))),
+            Called::Wrong => Err(Trouble::Tcl(format!(
+                "unknown math function \"{name}\", or wrong arguments"
+            ))),
         }
     }
 }
 
-fn truth(yes: bool) -> Operand {
-    Operand::Num(Num::Int(i128::from(yes)))
-}
-
-fn text(operand: &Operand) -> String {
-    match operand {
-        Operand::Num(number) => number.print(),
-        Operand::Text(text) => text.to_string(),
-        Operand::Unknown(_) => String::new(),
-    }
-}
-
-fn compare(op: &str, left: &Operand, right: &Operand) -> Operand {
-    let as_number = |operand: &Operand| match operand {
-        Operand::Num(number) => Some(*number),
-        Operand::Text(text) => number::parse(text),
-        Operand::Unknown(_) => None,
+/// The number an operand of `op` is.
+fn to_number(op: &str, operand: &Operand) -> Result<Num, Trouble> {
+    let text = match operand {
+        Operand::Num(number) => return Ok(*number),
+        Operand::Text(text) => text,
+        Operand::Unknown(why) => return Err(Trouble::Tcl(why.reason.clone())),
     };
-    let order = match (as_number(left), as_number(right)) {
-        (Some(Num::Int(a)), Some(Num::Int(b))) => Some(a.cmp(&b)),
-        (Some(a), Some(b)) => a.as_float().partial_cmp(&b.as_float()),
-        _ => Some(text(left).cmp(&text(right))),
+    if let Some(number) = number::parse(text) {
+        return Ok(number);
+    }
+    let kind = if text.is_empty() {
+        "empty string"
+    } else {
+        "non-numeric string"
     };
-    truth(order.is_some_and(|order| match op {
-        "==" => order.is_eq(),
-        "!=" => order.is_ne(),
-        "<" => order.is_lt(),
-        ">" => order.is_gt(),
-        "<=" => order.is_le(),
-        _ => order.is_ge(),
-    }))
-}
-
-fn too_large() -> Operand {
-    Operand::Unknown(Rc::new(Why {
-        reason: "it is larger than is worked out here".into(),
-        pattern: None,
-        failed: false,
-    }))
-}
-
-fn arithmetic(op: &str, left: Num, right: Num) -> Eval {
-    let zero = || Err(Trouble::Tcl("divide by zero".into()));
-    let int = |result: Option<i128>| Ok(result.map_or_else(too_large, |n| Operand::Num(Num::Int(n))));
-    if let (Num::Int(a), Num::Int(b)) = (left, right) {
-        return match op {
-            "+" => int(a.checked_add(b)),
-            "-" => int(a.checked_sub(b)),
-            "*" => int(a.checked_mul(b)),
-            "/" | "%" if b == 0 => zero(),
-            // Tcl rounds down, and the rest has the divisor's sign.
-            "/" => int(a.checked_div_euclid(b).map(|q| {
-                if b < 0 && a.rem_euclid(b) != 0 { q - 1 } else { q }
-            })),
-            "%" => int(a.checked_rem_euclid(b).map(|r| if b < 0 && r != 0 { r + b } else { r })),
-            "**" if b < 0 && a == 0 => zero(),
-            "**" if b < 0 => int(Some(match a {
-                1 => 1,
-                -1 if b % 2 == 0 => 1,
-                -1 => -1,
-                _ => 0,
-            })),
-            "**" => int(u32::try_from(b).ok().and_then(|b| a.checked_pow(b))),
-            "<<" => int(u32::try_from(b).ok().filter(|b| *b < 100).and_then(|b| {
-                a.checked_mul(1_i128.checked_shl(b)?)
-            })),
-            ">>" => int(u32::try_from(b).ok().map(|b| a >> b.min(127))),
-            "&" => int(Some(a & b)),
-            "|" => int(Some(a | b)),
-            "^" => int(Some(a ^ b)),
-            _ => int(None),
-        };
-    }
-    let (a, b) = (left.as_float(), right.as_float());
-    let result = match op {
-        "+" => a + b,
-        "-" => a - b,
-        "*" => a * b,
-        "/" => a / b,
-        "**" => a.powf(b),
-        _ => {
-            let message = format!("can't use floating-point value as operand of \"{op}\"");
-            return Err(Trouble::Tcl(message));
-        }
-    };
-    if result.is_nan() {
-        return Err(Trouble::Tcl("domain error: argument not in valid range".into()));
-    }
-    Ok(Operand::Num(Num::Float(result)))
-}
-
-/// Calls a math function: outer `None` for an unknown one or wrong arguments,
-/// inner `None` for a result that is not worked out.
-fn call(name: &str, args: &[Num]) -> Option<Option<Num>> {
-    let float = |x: f64| Some(x.is_finite().then_some(Num::Float(x)));
-    let whole = |x: f64| {
-        #[allow(clippy::cast_possible_truncation)] // the range is checked
-        Some((x.abs() < 1e30).then(|| Num::Int(x.trunc() as i128)))
-    };
-    if let [a] = args {
-        let x = a.as_float();
-        return match (name, *a) {
-            ("abs", Num::Int(n)) => Some(n.checked_abs().map(Num::Int)),
-            ("abs", Num::Float(x)) => float(x.abs()),
-            ("int" | "wide" | "entier" | "round", Num::Int(n)) => Some(Some(Num::Int(n))),
-            ("int" | "wide" | "entier", _) => whole(x),
-            ("round", _) => whole(x.round()),
-            ("double", _) => float(x),
-            ("ceil", _) => float(x.ceil()),
-            ("floor", _) => float(x.floor()),
-            ("sqrt", _) => float(x.sqrt()),
-            ("isqrt", Num::Int(n)) if n >= 0 => Some(Some(Num::Int(n.isqrt()))),
-            ("exp", _) => float(x.exp()),
-            ("log", _) => float(x.ln()),
-            ("log10", _) => float(x.log10()),
-            ("sin", _) => float(x.sin()),
-            ("cos", _) => float(x.cos()),
-            ("tan", _) => float(x.tan()),
-            ("asin", _) => float(x.asin()),
-            ("acos", _) => float(x.acos()),
-            ("atan", _) => float(x.atan()),
-            ("sinh", _) => float(x.sinh()),
-            ("cosh", _) => float(x.cosh()),
-            ("tanh", _) => float(x.tanh()),
-            ("min" | "max", number) => Some(Some(number)),
-            _ => None,
-        };
-    }
-    match (name, args) {
-        ("pow", [a, b]) => float(a.as_float().powf(b.as_float())),
-        ("fmod", [a, b]) => float(a.as_float() % b.as_float()),
-        ("hypot", [a, b]) => float(a.as_float().hypot(b.as_float())),
-        ("atan2", [a, b]) => float(a.as_float().atan2(b.as_float())),
-        ("min", [first, rest @ ..]) => {
-            Some(Some(rest.iter().fold(*first, |a, b| if b.as_float() < a.as_float() { *b } else { a })))
-        }
-        ("max", [first, rest @ ..]) => {
-            Some(Some(rest.iter().fold(*first, |a, b| if b.as_float() > a.as_float() { *b } else { a })))
-        }
-        _ => None,
-    }
+    Err(Trouble::Tcl(format!(
+        "can't use {kind} \"{text}\" as operand of \"{op}\""
+    )))
 }

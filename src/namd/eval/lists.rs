@@ -12,8 +12,22 @@ impl Machine<'_> {
     pub(super) fn list_command(&mut self, name: &str, args: &[Arg], place: Place) -> Option<Flow> {
         if !matches!(
             name,
-            "list" | "concat" | "llength" | "lindex" | "lrange" | "linsert" | "lreplace" | "lsort"
-                | "lsearch" | "lreverse" | "lrepeat" | "lassign" | "lset" | "split" | "join" | "dict"
+            "list"
+                | "concat"
+                | "llength"
+                | "lindex"
+                | "lrange"
+                | "linsert"
+                | "lreplace"
+                | "lsort"
+                | "lsearch"
+                | "lreverse"
+                | "lrepeat"
+                | "lassign"
+                | "lset"
+                | "split"
+                | "join"
+                | "dict"
         ) {
             return None;
         }
@@ -27,7 +41,10 @@ impl Machine<'_> {
     }
 
     /// Takes a list apart; the error is the finding's text.
-    pub(super) fn elements(&mut self, text: &str) -> Result<Result<Vec<String>, String>, super::Stop> {
+    pub(super) fn elements(
+        &mut self,
+        text: &str,
+    ) -> Result<Result<Vec<String>, String>, super::Stop> {
         self.charge(text.len())?;
         Ok(list::split(text).ok_or_else(|| {
             let shown: String = text.chars().take(40).collect();
@@ -45,7 +62,9 @@ impl Machine<'_> {
             let Some((count, elements)) = texts.split_first() else {
                 return self.usage(place, "lrepeat count ?value ...?");
             };
-            let count = number::parse_int(count).and_then(|n| usize::try_from(n).ok()).unwrap_or(0);
+            let count = number::parse_int(count)
+                .and_then(|n| usize::try_from(n).ok())
+                .unwrap_or(0);
             let width: usize = elements.iter().map(|e| e.len() + 1).sum();
             self.charge(count.saturating_mul(width))?;
             return Ok(Value::known(list::join(&elements.repeat(count))));
@@ -134,7 +153,9 @@ impl Machine<'_> {
     }
 
     fn do_lassign(&mut self, args: &[Arg], place: Place) -> Flow {
-        let [values, names @ ..] = args else { return self.usage(place, "lassign list ?varName ...?") };
+        let [values, names @ ..] = args else {
+            return self.usage(place, "lassign list ?varName ...?");
+        };
         let mut elements = match &values.value {
             Value::Unknown(why) => {
                 let why = std::rc::Rc::clone(why);
@@ -185,12 +206,11 @@ pub(super) fn index(text: &str, length: usize) -> Option<i128> {
     if let Some(n) = number::parse_int(text) {
         return Some(n);
     }
-    let (base, rest) = match text.strip_prefix("end") {
-        Some(rest) => (end, rest),
-        None => {
-            let at = text.rfind(['+', '-'])?;
-            (number::parse_int(text.get(..at)?)?, text.get(at..)?)
-        }
+    let (base, rest) = if let Some(rest) = text.strip_prefix("end") {
+        (end, rest)
+    } else {
+        let at = text.rfind(['+', '-'])?;
+        (number::parse_int(text.get(..at)?)?, text.get(at..)?)
     };
     if rest.is_empty() {
         return Some(base);
@@ -218,7 +238,9 @@ fn split(text: &str, separators: &str) -> Vec<String> {
     if text.is_empty() {
         return Vec::new();
     }
-    text.split(|c| separators.contains(c)).map(str::to_owned).collect()
+    text.split(|c| separators.contains(c))
+        .map(str::to_owned)
+        .collect()
 }
 
 fn sort(mut elements: Vec<String>, options: &[&str]) -> Option<Vec<String>> {
@@ -240,7 +262,13 @@ fn sort(mut elements: Vec<String>, options: &[&str]) -> Option<Vec<String>> {
             _ => return None,
         }
     }
-    elements.sort_by(|a, b| if falling { compare(b, a) } else { compare(a, b) });
+    elements.sort_by(|a, b| {
+        if falling {
+            compare(b, a)
+        } else {
+            compare(a, b)
+        }
+    });
     if unique {
         elements.dedup_by(|a, b| compare(a, b) == Ordering::Equal);
     }
@@ -248,35 +276,33 @@ fn sort(mut elements: Vec<String>, options: &[&str]) -> Option<Vec<String>> {
 }
 
 /// Numbers inside the text count as numbers, letters without their case.
-fn dictionary(a: &str, b: &str) -> Ordering {
-    let (mut x, mut y) = (a.chars().peekable(), b.chars().peekable());
+fn dictionary(left: &str, right: &str) -> Ordering {
+    type Chars<'t> = std::iter::Peekable<std::str::Chars<'t>>;
+    let digits = |chars: &mut Chars<'_>| {
+        let mut digits = String::new();
+        while let Some(digit) = chars.next_if(char::is_ascii_digit) {
+            digits.push(digit);
+        }
+        digits.trim_start_matches('0').to_owned()
+    };
+    let (mut ours, mut theirs) = (left.chars().peekable(), right.chars().peekable());
     loop {
-        match (x.peek().copied(), y.peek().copied()) {
-            (None, None) => return a.cmp(b),
+        let order = match (ours.peek().copied(), theirs.peek().copied()) {
+            (None, None) => return left.cmp(right),
             (None, _) => return Ordering::Less,
             (_, None) => return Ordering::Greater,
-            (Some(c), Some(d)) if c.is_ascii_digit() && d.is_ascii_digit() => {
-                let take = |it: &mut std::iter::Peekable<std::str::Chars<'_>>| {
-                    let mut digits = String::new();
-                    while let Some(c) = it.next_if(char::is_ascii_digit) {
-                        digits.push(c);
-                    }
-                    digits.trim_start_matches('0').to_owned()
-                };
-                let (m, n) = (take(&mut x), take(&mut y));
-                let order = m.len().cmp(&n.len()).then_with(|| m.cmp(&n));
-                if order != Ordering::Equal {
-                    return order;
-                }
+            (Some(own), Some(other)) if own.is_ascii_digit() && other.is_ascii_digit() => {
+                let (own, other) = (digits(&mut ours), digits(&mut theirs));
+                own.len().cmp(&other.len()).then_with(|| own.cmp(&other))
             }
-            (Some(c), Some(d)) => {
-                let order = c.to_lowercase().cmp(d.to_lowercase());
-                if order != Ordering::Equal {
-                    return order;
-                }
-                x.next();
-                y.next();
+            (Some(own), Some(other)) => {
+                ours.next();
+                theirs.next();
+                own.to_lowercase().cmp(other.to_lowercase())
             }
+        };
+        if order != Ordering::Equal {
+            return order;
         }
     }
 }
@@ -293,14 +319,33 @@ fn search(elements: &[String], options: &[&str], wanted: &str) -> Option<String>
             _ => return None,
         }
     }
-    let hit = |element: &str| (if glob { pattern::matches(wanted, element) } else { element == wanted }) != not;
-    let found = elements.iter().enumerate().filter(|(_, element)| hit(element));
-    let shown = |(at, element): (usize, &String)| if inline { element.clone() } else { at.to_string() };
+    let hit = |element: &str| {
+        (if glob {
+            pattern::matches(wanted, element)
+        } else {
+            element == wanted
+        }) != not
+    };
+    let found = elements
+        .iter()
+        .enumerate()
+        .filter(|(_, element)| hit(element));
+    let shown = |(at, element): (usize, &String)| {
+        if inline {
+            element.clone()
+        } else {
+            at.to_string()
+        }
+    };
     if all {
         return Some(list::join(&found.map(shown).collect::<Vec<_>>()));
     }
     let mut found = found;
-    Some(found.next().map_or_else(|| if inline { String::new() } else { "-1".into() }, shown))
+    Some(
+        found
+            .next()
+            .map_or_else(|| if inline { String::new() } else { "-1".into() }, shown),
+    )
 }
 
 /// Trims the characters that `string trim` takes when none are named.

@@ -4,6 +4,7 @@ use std::rc::Rc;
 
 use super::super::finding::{Code as Kind, Severity};
 use super::super::tcl::{list, pattern, split_element};
+use super::strings::is_command;
 use super::value::{Arg, Value, Why, texts};
 use super::vars::{Read, Scope};
 use super::world::{Binding, Proc};
@@ -21,8 +22,14 @@ impl Machine<'_> {
             "package" => self.do_package(args, place),
             "load" | "interp" => {
                 self.open_world("a library or another interpreter is used");
-                let message = "what this loads is not looked at; commands that it brings are not known here";
-                self.say(Severity::Information, Kind::PackageNotFollowed, place, message);
+                let message =
+                    "what this loads is not looked at; commands that it brings are not known here";
+                self.say(
+                    Severity::Information,
+                    Kind::PackageNotFollowed,
+                    place,
+                    message,
+                );
                 Ok(self.unknown("it comes from a library"))
             }
             _ => return None,
@@ -38,17 +45,24 @@ impl Machine<'_> {
     }
 
     fn do_proc(&mut self, args: &[Arg], place: Place) -> Flow {
-        let [name, params, body] = args else { return self.usage(place, "proc name args body") };
+        let [name, params, body] = args else {
+            return self.usage(place, "proc name args body");
+        };
         let (Some(name), Some(params)) = (name.text(), params.text()) else {
             self.open_world("a procedure's name is made when the job runs");
             return Ok(Value::empty());
         };
-        let params = list::split(params).unwrap_or_default().into_iter().map(|param| {
-            let mut parts = list::split(&param).unwrap_or_default().into_iter();
-            (parts.next().unwrap_or_default(), parts.next())
-        });
+        let params = list::split(params)
+            .unwrap_or_default()
+            .into_iter()
+            .map(|param| {
+                let mut parts = list::split(&param).unwrap_or_default().into_iter();
+                (parts.next().unwrap_or_default(), parts.next())
+            });
         let full = self.full_name(name);
-        let namespace = full.rsplit_once("::").map_or("", |(namespace, _)| namespace);
+        let namespace = full
+            .rsplit_once("::")
+            .map_or("", |(namespace, _)| namespace);
         let procedure = Proc {
             params: params.collect(),
             body: body.value.clone(),
@@ -62,7 +76,10 @@ impl Machine<'_> {
 
     pub(super) fn call_proc(&mut self, procedure: &Rc<Proc>, args: &[Arg], place: Place) -> Flow {
         let frame = self.world.frames.push();
-        let scope = Scope { frame, namespace: Rc::clone(&procedure.namespace) };
+        let scope = Scope {
+            frame,
+            namespace: Rc::clone(&procedure.namespace),
+        };
         let outer = std::mem::replace(&mut self.scope, scope);
         let outer_left = self.left.take();
         let outer_round = std::mem::take(&mut self.left_round);
@@ -132,15 +149,14 @@ impl Machine<'_> {
 
     fn do_rename(&mut self, args: &[Arg], place: Place) -> Flow {
         let texts = known!(self, args);
-        let [old, new] = texts.as_slice() else { return self.usage(place, "rename oldName newName") };
+        let [old, new] = texts.as_slice() else {
+            return self.usage(place, "rename oldName newName");
+        };
         let (old, new) = (self.full_name(old), self.full_name(new));
         let bindings = Rc::make_mut(&mut self.world.bindings);
-        let target = bindings.insert(old.clone(), Binding::Gone).unwrap_or(Binding::Alias(Rc::from(old.as_str())));
-        // A command of Tcl or NAMD is found under its own name again behind the alias.
-        let target = match target {
-            Binding::Alias(name) => Binding::Alias(Rc::from(format!("::{}", name.trim_start_matches(':')))),
-            other => other,
-        };
+        let target = bindings
+            .insert(old.clone(), Binding::Gone)
+            .unwrap_or(Binding::Alias(Rc::from(old.as_str())));
         if !new.is_empty() && !new.ends_with("::") {
             bindings.insert(new, target);
         }
@@ -169,13 +185,19 @@ impl Machine<'_> {
     }
 
     fn do_apply(&mut self, args: &[Arg], place: Place) -> Flow {
-        let [lambda, rest @ ..] = args else { return self.usage(place, "apply lambdaExpr ?arg ...?") };
+        let [lambda, rest @ ..] = args else {
+            return self.usage(place, "apply lambdaExpr ?arg ...?");
+        };
         let parts = known!(self, std::slice::from_ref(lambda)).concat();
         let mut parts = list::split(&parts).unwrap_or_default().into_iter();
         let params = parts.next().unwrap_or_default();
         let body = parts.next().unwrap_or_default();
         let procedure = Proc {
-            params: list::split(&params).unwrap_or_default().into_iter().map(|p| (p, None)).collect(),
+            params: list::split(&params)
+                .unwrap_or_default()
+                .into_iter()
+                .map(|p| (p, None))
+                .collect(),
             body: Value::known(body),
             place,
             namespace: Rc::from(""),
@@ -193,7 +215,13 @@ impl Machine<'_> {
                     scripts => self.concat(scripts),
                 };
                 let namespace = Rc::from(self.full_name(&name).trim_matches(':'));
-                let outer = std::mem::replace(&mut self.scope, Scope { frame: 0, namespace });
+                let outer = std::mem::replace(
+                    &mut self.scope,
+                    Scope {
+                        frame: 0,
+                        namespace,
+                    },
+                );
                 let flow = self.run_value(&script, place);
                 self.scope = outer;
                 flow
@@ -205,7 +233,9 @@ impl Machine<'_> {
             }
             ("qualifiers", [_, name]) => {
                 let name = known!(self, std::slice::from_ref(name)).concat();
-                Ok(Value::known(name.rsplit_once("::").map_or("", |(head, _)| head)))
+                Ok(Value::known(
+                    name.rsplit_once("::").map_or("", |(head, _)| head),
+                ))
             }
             ("import", names) => {
                 let names = known!(self, names.get(1..).unwrap_or_default());
@@ -233,9 +263,11 @@ impl Machine<'_> {
     fn do_info(&mut self, args: &[Arg], place: Place) -> Flow {
         let texts = known!(self, args);
         match texts.as_slice() {
-            ["script"] => Ok(Value::known(self.sourcing.last().map_or("", String::as_str))),
+            ["script"] => Ok(Value::known(
+                self.sourcing.last().map_or("", String::as_str),
+            )),
             ["exists", name] => Ok(self.info_exists(name)),
-            ["procs", rest @ ..] | ["commands", rest @ ..] => {
+            ["procs" | "commands", rest @ ..] => {
                 if self.world.open.is_some() {
                     return Ok(self.unknown("commands may come from files not read here"));
                 }
@@ -252,9 +284,11 @@ impl Machine<'_> {
                     .collect();
                 found.sort_unstable();
                 if found.is_empty() && texts.first() == Some(&"commands") {
-                    return Ok(match self.is_command(plain) {
+                    return Ok(match is_command(plain) {
                         true => Value::known(filter),
-                        false if pattern::is_pattern(plain) => self.unknown("the list of commands is NAMD's"),
+                        false if pattern::is_pattern(plain) => {
+                            self.unknown("the list of commands is NAMD's")
+                        }
                         false => Value::empty(),
                     });
                 }
@@ -268,13 +302,18 @@ impl Machine<'_> {
             ["vars" | "locals" | "globals", rest @ ..] => {
                 let filter = rest.first().copied().unwrap_or("*");
                 let names = self.world.frames.names(&self.scope);
-                let found: Vec<&String> = names.iter().filter(|n| pattern::matches(filter, n)).collect();
+                let found: Vec<&String> = names
+                    .iter()
+                    .filter(|n| pattern::matches(filter, n))
+                    .collect();
                 Ok(Value::known(list::join(&found)))
             }
             ["tclversion"] => Ok(Value::known("8.6")),
             ["complete", _] => Ok(Value::truth(true)),
             [] => self.usage(place, "info subcommand ?arg ...?"),
-            [option, ..] => Ok(self.unknown(format!("`info {option}` is decided where the job runs"))),
+            [option, ..] => {
+                Ok(self.unknown(format!("`info {option}` is decided where the job runs")))
+            }
         }
     }
 
@@ -313,7 +352,12 @@ impl Machine<'_> {
                 let message = format!(
                     "the Tcl package `{name}` is taken from the NAMD that runs the job; what it defines is not known here"
                 );
-                self.say(Severity::Information, Kind::PackageNotFollowed, place, message);
+                self.say(
+                    Severity::Information,
+                    Kind::PackageNotFollowed,
+                    place,
+                    message,
+                );
                 Ok(self.unknown("it is a package's version"))
             }
             ["require", ..] => Ok(Value::known("8.6")),
@@ -323,6 +367,9 @@ impl Machine<'_> {
 }
 
 fn is_level(text: &str) -> bool {
-    text.strip_prefix('#').unwrap_or(text).bytes().all(|b| b.is_ascii_digit())
+    text.strip_prefix('#')
+        .unwrap_or(text)
+        .bytes()
+        .all(|b| b.is_ascii_digit())
         && text.bytes().any(|b| b.is_ascii_digit())
 }

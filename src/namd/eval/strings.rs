@@ -10,7 +10,12 @@ use super::value::{Arg, Value};
 use super::{Flow, MAX_STRING, Machine, Place, known};
 
 impl Machine<'_> {
-    pub(super) fn string_command(&mut self, name: &str, args: &[Arg], place: Place) -> Option<Flow> {
+    pub(super) fn string_command(
+        &mut self,
+        name: &str,
+        args: &[Arg],
+        place: Place,
+    ) -> Option<Flow> {
         Some(match name {
             "string" => self.do_string(args, place),
             "format" => self.do_format(args, place),
@@ -34,21 +39,28 @@ impl Machine<'_> {
         let texts = known!(self, args);
         self.charge(texts.iter().map(|text| text.len()).sum())?;
         if let ["repeat", text, count] = texts.as_slice() {
-            let count = number::parse_int(count).and_then(|n| usize::try_from(n).ok()).unwrap_or(0);
+            let count = number::parse_int(count)
+                .and_then(|n| usize::try_from(n).ok())
+                .unwrap_or(0);
             if text.len().saturating_mul(count) > MAX_STRING {
                 return Ok(self.too_long());
             }
             return Ok(Value::known(text.repeat(count)));
         }
-        match string(&texts) {
-            Some(result) => Ok(Value::known(result)),
-            None => {
-                let option = texts.first().copied().unwrap_or("");
-                if STRING_OPTIONS.contains(&option) {
-                    return Ok(self.unknown(format!("this use of `string {option}` is not worked out here")));
-                }
-                self.fail(Kind::WrongArguments, place, format!("unknown or ambiguous subcommand \"{option}\" of `string`"))
+        if let Some(result) = string(&texts) {
+            Ok(Value::known(result))
+        } else {
+            let option = texts.first().copied().unwrap_or("");
+            if STRING_OPTIONS.contains(&option) {
+                return Ok(self.unknown(format!(
+                    "this use of `string {option}` is not worked out here"
+                )));
             }
+            self.fail(
+                Kind::WrongArguments,
+                place,
+                format!("unknown or ambiguous subcommand \"{option}\" of `string`"),
+            )
         }
     }
 
@@ -99,7 +111,9 @@ impl Machine<'_> {
                 _ => break,
             }
         }
-        let names = rest.get(if name == "regexp" { 2 } else { 3 }..).unwrap_or_default();
+        let names = rest
+            .get(if name == "regexp" { 2 } else { 3 }..)
+            .unwrap_or_default();
         for name in names {
             self.write_named(name, why.clone(), place)?;
         }
@@ -107,7 +121,9 @@ impl Machine<'_> {
     }
 
     fn do_subst(&mut self, args: &[Arg], place: Place) -> Flow {
-        let [only] = args else { return Ok(self.unknown("`subst` with options is not worked out here")) };
+        let [only] = args else {
+            return Ok(self.unknown("`subst` with options is not worked out here"));
+        };
         let text = known!(self, std::slice::from_ref(only)).concat();
         self.charge(text.len())?;
         match tcl::parse_parts(&text) {
@@ -120,22 +136,32 @@ impl Machine<'_> {
             Err(error) => self.fail(Kind::ScriptError, place, error.kind.wording()),
         }
     }
-
-    /// Whether a word is a command of Tcl or NAMD (for `info commands`).
-    pub(super) fn is_command(&self, name: &str) -> bool {
-        const SOME: &[&str] = &[
-            "set", "if", "for", "foreach", "while", "proc", "expr", "source", "puts", "print", "run",
-            "minimize", "exit", "file", "open", "close", "gets", "string", "list", "lindex", "format",
-            "cv", "startup", "measure", "reinitvels", "output", "numPes", "numReplicas", "myReplica",
-        ];
-        keywords::find(name).is_none() && SOME.contains(&name)
-    }
 }
 
 const STRING_OPTIONS: &[&str] = &[
-    "is", "compare", "equal", "first", "last", "index", "length", "map", "match", "range", "repeat",
-    "replace", "reverse", "tolower", "toupper", "totitle", "trim", "trimleft", "trimright",
-    "bytelength", "wordend", "wordstart", "cat",
+    "is",
+    "compare",
+    "equal",
+    "first",
+    "last",
+    "index",
+    "length",
+    "map",
+    "match",
+    "range",
+    "repeat",
+    "replace",
+    "reverse",
+    "tolower",
+    "toupper",
+    "totitle",
+    "trim",
+    "trimleft",
+    "trimright",
+    "bytelength",
+    "wordend",
+    "wordstart",
+    "cat",
 ];
 
 fn string(args: &[&str]) -> Option<String> {
@@ -149,7 +175,10 @@ fn string(args: &[&str]) -> Option<String> {
         ("tolower", [text]) => Some(text.to_lowercase()),
         ("totitle", [text]) => {
             let mut rest = text.chars();
-            let first = rest.next().map(|c| c.to_uppercase().to_string()).unwrap_or_default();
+            let first = rest
+                .next()
+                .map(|c| c.to_uppercase().to_string())
+                .unwrap_or_default();
             Some(first + &rest.as_str().to_lowercase())
         }
         ("reverse", [text]) => Some(text.chars().rev().collect()),
@@ -162,11 +191,20 @@ fn string(args: &[&str]) -> Option<String> {
         ("index", [text, at]) => {
             let text = chars(text);
             let at = usize::try_from(index(at, text.len())?).ok();
-            Some(at.and_then(|at| text.get(at)).map(char::to_string).unwrap_or_default())
+            Some(
+                at.and_then(|at| text.get(at))
+                    .map(char::to_string)
+                    .unwrap_or_default(),
+            )
         }
         ("range", [text, from, to]) => {
             let text = chars(text);
-            Some(text.get(range(from, to, text.len())).unwrap_or_default().iter().collect())
+            Some(
+                text.get(range(from, to, text.len()))
+                    .unwrap_or_default()
+                    .iter()
+                    .collect(),
+            )
         }
         ("replace", [text, from, to, new @ ..]) => {
             let text = chars(text);
@@ -184,9 +222,10 @@ fn string(args: &[&str]) -> Option<String> {
             std::cmp::Ordering::Equal => "0".into(),
             std::cmp::Ordering::Greater => "1".into(),
         }),
-        ("match", ["-nocase", filter, text]) => {
-            flag(pattern::matches(&filter.to_lowercase(), &text.to_lowercase()))
-        }
+        ("match", ["-nocase", filter, text]) => flag(pattern::matches(
+            &filter.to_lowercase(),
+            &text.to_lowercase(),
+        )),
         ("match", [filter, text]) => flag(pattern::matches(filter, text)),
         ("map", [pairs, text]) => {
             let pairs = list::split(pairs)?;
@@ -195,7 +234,10 @@ fn string(args: &[&str]) -> Option<String> {
             'next: while let Some(c) = rest.chars().next() {
                 for pair in pairs.chunks(2) {
                     let [from, to] = pair else { return None };
-                    if let Some(tail) = rest.strip_prefix(from.as_str()).filter(|_| !from.is_empty()) {
+                    if let Some(tail) = rest
+                        .strip_prefix(from.as_str())
+                        .filter(|_| !from.is_empty())
+                    {
                         out.push_str(to);
                         rest = tail;
                         continue 'next;
@@ -233,7 +275,10 @@ fn string(args: &[&str]) -> Option<String> {
 
 /// A byte offset as an index of characters, `-1` if there is none.
 fn position(at: Option<usize>, text: &str) -> String {
-    at.map_or_else(|| "-1".into(), |at| text.get(..at).unwrap_or("").chars().count().to_string())
+    at.map_or_else(
+        || "-1".into(),
+        |at| text.get(..at).unwrap_or("").chars().count().to_string(),
+    )
 }
 
 /// The plain conversions of `scan`: `%d %f %s %c` and literal text.
@@ -262,12 +307,19 @@ fn scan(text: &str, spec: &str) -> Option<Vec<String>> {
         if kind != 'c' {
             rest = rest.trim_start_matches(number::is_space);
         }
-        let limit = rest.char_indices().nth(width).map_or(rest.len(), |(at, _)| at);
+        let limit = rest
+            .char_indices()
+            .nth(width)
+            .map_or(rest.len(), |(at, _)| at);
         let field = rest.get(..limit)?;
         let len = match kind {
             'd' => {
                 let sign = usize::from(field.starts_with(['-', '+']));
-                let digits = field.get(sign..)?.bytes().take_while(u8::is_ascii_digit).count();
+                let digits = field
+                    .get(sign..)?
+                    .bytes()
+                    .take_while(u8::is_ascii_digit)
+                    .count();
                 if digits == 0 { 0 } else { sign + digits }
             }
             's' => field.find(number::is_space).unwrap_or(field.len()),
@@ -282,11 +334,51 @@ fn scan(text: &str, spec: &str) -> Option<Vec<String>> {
             break;
         }
         found.push(match kind {
-            'd' => taken.trim_start_matches('+').parse::<i128>().ok()?.to_string(),
+            'd' => taken
+                .trim_start_matches('+')
+                .parse::<i128>()
+                .ok()?
+                .to_string(),
             's' => taken.to_owned(),
             _ => Num::Float(taken.parse().ok()?).print(),
         });
         rest = rest.get(len..)?;
     }
     Some(found)
+}
+
+/// Whether a word is a command of Tcl or NAMD (for `info commands`).
+pub(super) fn is_command(name: &str) -> bool {
+    const SOME: &[&str] = &[
+        "set",
+        "if",
+        "for",
+        "foreach",
+        "while",
+        "proc",
+        "expr",
+        "source",
+        "puts",
+        "print",
+        "run",
+        "minimize",
+        "exit",
+        "file",
+        "open",
+        "close",
+        "gets",
+        "string",
+        "list",
+        "lindex",
+        "format",
+        "cv",
+        "startup",
+        "measure",
+        "reinitvels",
+        "output",
+        "numPes",
+        "numReplicas",
+        "myReplica",
+    ];
+    keywords::find(name).is_none() && SOME.contains(&name)
 }

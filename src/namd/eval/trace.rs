@@ -97,7 +97,6 @@ pub(in crate::namd) struct Setting {
     pub late: bool,
     /// The directory NAMD is in by then, when it is late.
     pub base: Base,
-    pub spot: Option<Spot>,
 }
 
 /// A file that a command of the script writes.
@@ -132,7 +131,6 @@ pub(in crate::namd) struct Stretch {
     pub minimize: bool,
     /// Number of steps, if known.
     pub steps: Option<i128>,
-    pub norepeat: bool,
     pub place: Place,
     pub certain: bool,
     /// Step at which it begins, if known.
@@ -159,8 +157,10 @@ pub(in crate::namd) struct Trace {
     pub asides: Vec<Aside>,
     /// Paths still to be looked at.
     pub needs: BTreeSet<(String, Want)>,
+    /// NAMD's startup was reached.
+    pub started: bool,
     /// The directory at startup, if it is known.
-    pub startup: Option<Option<String>>,
+    pub startup: Option<String>,
     /// A command that was not understood may run steps or set keywords.
     pub open: Option<Rc<str>>,
     /// Not everything was followed.
@@ -173,9 +173,19 @@ pub(in crate::namd) struct Trace {
 
 impl Trace {
     /// Keeps a report; the graver one if the place has one of the kind already.
-    pub(in crate::namd) fn say(&mut self, severity: Severity, code: Code, place: Place, message: String) {
+    pub(in crate::namd) fn say(
+        &mut self,
+        severity: Severity,
+        code: Code,
+        place: Place,
+        message: String,
+    ) {
         if let Some(at) = self.said.get(&(code, place)) {
-            if let Some(report) = self.reports.get_mut(*at).filter(|old| severity < old.severity) {
+            if let Some(report) = self
+                .reports
+                .get_mut(*at)
+                .filter(|old| severity < old.severity)
+            {
                 report.severity = severity;
                 report.message = message;
             }
@@ -183,13 +193,23 @@ impl Trace {
         }
         if self.reports.len() < MAX_FINDINGS {
             self.said.insert((code, place), self.reports.len());
-            self.reports.push(Report { severity, code, place, message });
+            self.reports.push(Report {
+                severity,
+                code,
+                place,
+                message,
+            });
         }
     }
 
     /// Keeps the use of a file, once per place and certainty.
     pub(in crate::namd) fn use_file(&mut self, input: InputUse) {
-        let key = (input.keyword.clone(), input.value.clone(), input.place, input.certain);
+        let key = (
+            input.keyword.clone(),
+            input.value.clone(),
+            input.place,
+            input.certain,
+        );
         if self.used.insert(key) {
             self.inputs.push(input);
         }

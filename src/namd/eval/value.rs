@@ -32,7 +32,10 @@ pub(in crate::namd) struct Why {
 impl Value {
     /// A known string.
     pub(in crate::namd) fn known(text: impl Into<Rc<str>>) -> Self {
-        Self::Known { text: text.into(), code: None }
+        Self::Known {
+            text: text.into(),
+            code: None,
+        }
     }
 
     /// The empty string, which most commands give.
@@ -47,7 +50,11 @@ impl Value {
 
     /// Not known, for this reason.
     pub(in crate::namd) fn unknown(reason: impl Into<String>) -> Self {
-        Self::Unknown(Rc::new(Why { reason: reason.into(), pattern: None, failed: false }))
+        Self::Unknown(Rc::new(Why {
+            reason: reason.into(),
+            pattern: None,
+            failed: false,
+        }))
     }
 
     /// Not known because of an error that was reported.
@@ -102,10 +109,10 @@ pub(in crate::namd) fn concatenate(pieces: &[Value]) -> Value {
     let mut cause: Option<&Rc<Why>> = None;
     for piece in pieces {
         text.push_str(piece.pattern());
-        if let Value::Unknown(why) = piece {
-            if cause.is_none() || why.failed {
-                cause = Some(why);
-            }
+        if let Value::Unknown(why) = piece
+            && (cause.is_none() || why.failed)
+        {
+            cause = Some(why);
         }
     }
     match cause {
@@ -141,7 +148,11 @@ pub(in crate::namd) struct Literal {
 impl Arg {
     /// An argument that is not written anywhere by itself.
     pub(in crate::namd) fn made(value: Value, place: Place) -> Self {
-        Self { value, place, literal: None }
+        Self {
+            value,
+            place,
+            literal: None,
+        }
     }
 
     /// Its string, if known.

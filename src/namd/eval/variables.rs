@@ -9,7 +9,12 @@ use super::vars::{Read, Scope};
 use super::{Flow, MAX_STRING, Machine, Place, known};
 
 impl Machine<'_> {
-    pub(super) fn variable_command(&mut self, name: &str, args: &[Arg], place: Place) -> Option<Flow> {
+    pub(super) fn variable_command(
+        &mut self,
+        name: &str,
+        args: &[Arg],
+        place: Place,
+    ) -> Option<Flow> {
         Some(match name {
             "set" => match args {
                 [name] => match name.value.clone() {
@@ -47,7 +52,11 @@ impl Machine<'_> {
     fn do_unset(&mut self, args: &[Arg], place: Place) -> Flow {
         let names = known!(self, args);
         let quiet = names.first() == Some(&"-nocomplain");
-        for name in names.iter().filter(|name| !name.starts_with("--")).skip(usize::from(quiet)) {
+        for name in names
+            .iter()
+            .filter(|name| !name.starts_with("--"))
+            .skip(usize::from(quiet))
+        {
             let done = match split_element(name) {
                 Some((array, index)) => self.world.frames.unset(&self.scope, array, Some(index)),
                 None => self.world.frames.unset(&self.scope, name, None),
@@ -112,7 +121,11 @@ impl Machine<'_> {
         all.extend(pieces.iter().map(|arg| arg.value.clone()));
         let length: usize = all.iter().map(|value| value.pattern().len()).sum();
         self.charge(length)?;
-        let value = if length > MAX_STRING { self.too_long() } else { concatenate(&all) };
+        let value = if length > MAX_STRING {
+            self.too_long()
+        } else {
+            concatenate(&all)
+        };
         self.write_named(name, value, place)
     }
 
@@ -156,13 +169,20 @@ impl Machine<'_> {
             if self.given(name, Some("")).is_some() || self.world.open.is_some() {
                 return Ok(self.unknown(format!("the array {name} is set elsewhere")));
             }
-            return Ok(if matches!(option, "exists" | "size") { Value::truth(false) } else { Value::empty() });
+            return Ok(if matches!(option, "exists" | "size") {
+                Value::truth(false)
+            } else {
+                Value::empty()
+            });
         };
         if option == "unset" {
             if filter == "*" && texts.len() == 2 {
                 self.world.frames.unset(&self.scope, name, None);
             }
-            for key in elements.keys().filter(|key| texts.len() > 2 && pattern::matches(filter, key)) {
+            for key in elements
+                .keys()
+                .filter(|key| texts.len() > 2 && pattern::matches(filter, key))
+            {
                 self.world.frames.unset(&self.scope, name, Some(key));
             }
             return Ok(Value::empty());
@@ -177,10 +197,14 @@ impl Machine<'_> {
             return Ok(self.because(&why));
         }
         self.charge(elements.len() * 20)?;
-        let chosen = elements.iter().filter(|(key, _)| pattern::matches(filter, key));
+        let chosen = elements
+            .iter()
+            .filter(|(key, _)| pattern::matches(filter, key));
         match option {
             "size" => Ok(Value::known(elements.len().to_string())),
-            "names" => Ok(Value::known(list::join(&chosen.map(|(key, _)| key).collect::<Vec<_>>()))),
+            "names" => Ok(Value::known(list::join(
+                &chosen.map(|(key, _)| key).collect::<Vec<_>>(),
+            ))),
             "get" => {
                 let mut flat = Vec::new();
                 for (key, value) in chosen {
@@ -205,8 +229,12 @@ impl Machine<'_> {
             Value::Known { text, .. } => {
                 self.charge(text.len())?;
                 let pairs = list::split(text).unwrap_or_default();
-                if pairs.len() % 2 != 0 {
-                    return self.fail(Kind::ScriptError, place, "list must have an even number of elements");
+                if !pairs.len().is_multiple_of(2) {
+                    return self.fail(
+                        Kind::ScriptError,
+                        place,
+                        "list must have an even number of elements",
+                    );
                 }
                 self.world.frames.make_array(&self.scope, name);
                 for pair in pairs.chunks(2) {
@@ -247,7 +275,10 @@ impl Machine<'_> {
             Some(absolute) => absolute.parse().ok()?,
             None => self.scope.frame.checked_sub(level.parse().ok()?)?,
         };
-        (frame < self.world.frames.len()).then(|| Scope { frame, namespace: Rc::from("") })
+        (frame < self.world.frames.len()).then(|| Scope {
+            frame,
+            namespace: Rc::from(""),
+        })
     }
 
     fn do_upvar(&mut self, args: &[Arg], place: Place) -> Flow {

@@ -64,7 +64,9 @@ pub(super) struct Scope {
 impl Frames {
     /// Only the global frame.
     pub(super) fn new() -> Self {
-        Self { frames: vec![Rc::default()] }
+        Self {
+            frames: vec![Rc::default()],
+        }
     }
 
     /// Opens a frame for a procedure; gives its index.
@@ -120,10 +122,10 @@ impl Frames {
     pub(super) fn read(&self, scope: &Scope, name: &str, index: Option<&str>) -> Read {
         let (frame, key) = self.resolve(scope, name);
         // A link may lead to an array's element.
-        if index.is_none() {
-            if let Some((array, element)) = split_element(&key) {
-                return self.read_at(frame, array, Some(element));
-            }
+        if index.is_none()
+            && let Some((array, element)) = split_element(&key)
+        {
+            return self.read_at(frame, array, Some(element));
         }
         self.read_at(frame, &key, index)
     }
@@ -145,7 +147,11 @@ impl Frames {
     }
 
     /// The elements of an array, and why the list may be incomplete.
-    pub(super) fn array(&self, scope: &Scope, name: &str) -> Option<(Rc<Elements>, Option<Rc<Why>>)> {
+    pub(super) fn array(
+        &self,
+        scope: &Scope,
+        name: &str,
+    ) -> Option<(Rc<Elements>, Option<Rc<Why>>)> {
         let (frame, key) = self.resolve(scope, name);
         match self.get(frame, &key) {
             Some(Var::Array { elements, open }) => Some((Rc::clone(elements), open.clone())),
@@ -155,20 +161,27 @@ impl Frames {
     }
 
     /// Sets `name` or its element `index`. False if the kinds do not fit.
-    pub(super) fn write(&mut self, scope: &Scope, name: &str, index: Option<&str>, value: Value) -> bool {
+    pub(super) fn write(
+        &mut self,
+        scope: &Scope,
+        name: &str,
+        index: Option<&str>,
+        value: Value,
+    ) -> bool {
         let (frame, key) = self.resolve(scope, name);
         let (key, index) = match (index, split_element(&key)) {
             (None, Some((array, element))) => (Rc::from(array), Some(element.to_owned())),
             _ => (key, index.map(str::to_owned)),
         };
-        let Some(frame) = self.frame_mut(frame) else { return false };
+        let Some(frame) = self.frame_mut(frame) else {
+            return false;
+        };
         match (frame.vars.get_mut(&*key), index) {
-            (Some(Var::Array { .. }), None) => false,
+            (Some(Var::Array { .. }), None) | (Some(Var::Scalar(_)), Some(_)) => false,
             (_, None) => {
                 frame.vars.insert(key.to_string(), Var::Scalar(value));
                 true
             }
-            (Some(Var::Scalar(_)), Some(_)) => false,
             (Some(Var::Array { elements, .. }), Some(index)) => {
                 Rc::make_mut(elements).insert(index, value);
                 true
@@ -179,7 +192,9 @@ impl Frames {
                     _ => None,
                 };
                 let elements = Rc::new(Elements::from([(index, value)]));
-                frame.vars.insert(key.to_string(), Var::Array { elements, open });
+                frame
+                    .vars
+                    .insert(key.to_string(), Var::Array { elements, open });
                 true
             }
         }
@@ -188,20 +203,30 @@ impl Frames {
     /// Marks an array as having elements that are not known.
     pub(super) fn open_array(&mut self, scope: &Scope, name: &str, why: &Rc<Why>) {
         let (frame, key) = self.resolve(scope, name);
-        let Some(frame) = self.frame_mut(frame) else { return };
+        let Some(frame) = self.frame_mut(frame) else {
+            return;
+        };
         // What is listed may have been overwritten too.
-        let var = Var::Array { elements: Rc::default(), open: Some(Rc::clone(why)) };
+        let var = Var::Array {
+            elements: Rc::default(),
+            open: Some(Rc::clone(why)),
+        };
         frame.vars.insert(key.to_string(), var);
     }
 
     /// Makes an array exist, empty if it is new.
     pub(super) fn make_array(&mut self, scope: &Scope, name: &str) -> bool {
         let (frame, key) = self.resolve(scope, name);
-        let Some(frame) = self.frame_mut(frame) else { return false };
+        let Some(frame) = self.frame_mut(frame) else {
+            return false;
+        };
         let entry = frame
             .vars
             .entry(key.to_string())
-            .or_insert_with(|| Var::Array { elements: Rc::default(), open: None });
+            .or_insert_with(|| Var::Array {
+                elements: Rc::default(),
+                open: None,
+            });
         matches!(entry, Var::Array { .. })
     }
 
@@ -211,14 +236,18 @@ impl Frames {
             return;
         }
         if let Some(frame) = self.frame_mut(scope.frame) {
-            frame.vars.insert(name.to_owned(), Var::Link(to, Rc::from(target)));
+            frame
+                .vars
+                .insert(name.to_owned(), Var::Link(to, Rc::from(target)));
         }
     }
 
     /// Removes a variable or an element; false if there was none.
     pub(super) fn unset(&mut self, scope: &Scope, name: &str, index: Option<&str>) -> bool {
         let (frame, key) = self.resolve(scope, name);
-        let Some(frame) = self.frame_mut(frame) else { return false };
+        let Some(frame) = self.frame_mut(frame) else {
+            return false;
+        };
         match index {
             None => frame.vars.remove(&*key).is_some(),
             Some(index) => match frame.vars.get_mut(&*key) {
@@ -230,8 +259,11 @@ impl Frames {
 
     /// Names of the variables seen from `scope`, sorted.
     pub(super) fn names(&self, scope: &Scope) -> Vec<String> {
-        let mut names: Vec<String> =
-            self.frames.get(scope.frame).map(|f| f.vars.keys().cloned().collect()).unwrap_or_default();
+        let mut names: Vec<String> = self
+            .frames
+            .get(scope.frame)
+            .map(|f| f.vars.keys().cloned().collect())
+            .unwrap_or_default();
         names.sort();
         names
     }
@@ -252,14 +284,20 @@ impl Frames {
             .frames
             .iter()
             .zip(&other.frames)
-            .map(|(a, b)| if Rc::ptr_eq(a, b) { Rc::clone(a) } else { Rc::new(a.merge(b, why)) })
+            .map(|(a, b)| {
+                if Rc::ptr_eq(a, b) {
+                    Rc::clone(a)
+                } else {
+                    Rc::new(a.merge(b, why))
+                }
+            })
             .collect();
         Self { frames }
     }
 }
 
 impl Frame {
-    fn merge(&self, other: &Self, why: &Rc<Why>) -> Self {
+    pub(super) fn merge(&self, other: &Self, why: &Rc<Why>) -> Self {
         let mut vars = HashMap::with_capacity(self.vars.len());
         for (name, var) in &self.vars {
             let merged = match other.vars.get(name) {
@@ -269,14 +307,15 @@ impl Frame {
             vars.insert(name.clone(), merged);
         }
         for name in other.vars.keys() {
-            vars.entry(name.clone()).or_insert_with(|| Var::Perhaps(Rc::clone(why)));
+            vars.entry(name.clone())
+                .or_insert_with(|| Var::Perhaps(Rc::clone(why)));
         }
         Self { vars }
     }
 }
 
 impl Var {
-    fn merge(&self, other: &Self, why: &Rc<Why>) -> Self {
+    pub(super) fn merge(&self, other: &Self, why: &Rc<Why>) -> Self {
         match (self, other) {
             (Self::Scalar(a), Self::Scalar(b)) if a.same(b) => self.clone(),
             (Self::Scalar(_), Self::Scalar(_)) => Self::Scalar(Value::Unknown(Rc::clone(why))),
@@ -285,8 +324,19 @@ impl Var {
             {
                 self.clone()
             }
-            (Self::Array { elements: a, open: None }, Self::Array { elements: b, open: None })
-                if a.len() == b.len() && a.iter().zip(b.iter()).all(|(x, y)| x.0 == y.0 && x.1.same(y.1)) =>
+            (
+                Self::Array {
+                    elements: a,
+                    open: None,
+                },
+                Self::Array {
+                    elements: b,
+                    open: None,
+                },
+            ) if a.len() == b.len()
+                && a.iter()
+                    .zip(b.iter())
+                    .all(|(x, y)| x.0 == y.0 && x.1.same(y.1)) =>
             {
                 self.clone()
             }
@@ -296,7 +346,10 @@ impl Var {
                     .filter(|(name, value)| b.get(*name).is_some_and(|twin| twin.same(value)))
                     .map(|(name, value)| (name.clone(), value.clone()))
                     .collect();
-                Self::Array { elements: Rc::new(kept), open: Some(Rc::clone(why)) }
+                Self::Array {
+                    elements: Rc::new(kept),
+                    open: Some(Rc::clone(why)),
+                }
             }
             _ => Self::Perhaps(Rc::clone(why)),
         }
@@ -308,7 +361,10 @@ mod tests {
     use super::*;
 
     fn global() -> Scope {
-        Scope { frame: 0, namespace: Rc::from("") }
+        Scope {
+            frame: 0,
+            namespace: Rc::from(""),
+        }
     }
 
     fn text(frames: &Frames, scope: &Scope, name: &str) -> Option<String> {
@@ -321,7 +377,10 @@ mod tests {
     #[test]
     fn namespaces_prefer_their_own_then_the_global_variable() {
         let mut frames = Frames::new();
-        let inside = Scope { frame: 0, namespace: Rc::from("n") };
+        let inside = Scope {
+            frame: 0,
+            namespace: Rc::from("n"),
+        };
         frames.write(&global(), "a", None, Value::known("global"));
         assert_eq!(text(&frames, &inside, "a").as_deref(), Some("global"));
         frames.write(&inside, "b", None, Value::known("own"));
@@ -333,11 +392,16 @@ mod tests {
     fn links_lead_to_other_frames_and_to_elements() {
         let mut frames = Frames::new();
         frames.write(&global(), "a", Some("x"), Value::known("1"));
-        let scope = Scope { frame: frames.push(), namespace: Rc::from("") };
+        let scope = Scope {
+            frame: frames.push(),
+            namespace: Rc::from(""),
+        };
         frames.link(&scope, "mine", 0, "a(x)");
         assert_eq!(text(&frames, &scope, "mine").as_deref(), Some("1"));
         frames.write(&scope, "mine", None, Value::known("2"));
-        assert!(matches!(frames.read(&global(), "a", Some("x")), Read::Value(v) if v.text() == Some("2")));
+        assert!(
+            matches!(frames.read(&global(), "a", Some("x")), Read::Value(v) if v.text() == Some("2"))
+        );
     }
 
     #[test]
@@ -348,10 +412,20 @@ mod tests {
         one.write(&global(), "differs", None, Value::known("a"));
         two.write(&global(), "differs", None, Value::known("b"));
         one.write(&global(), "once", None, Value::known("x"));
-        let why = Rc::new(Why { reason: "r".into(), pattern: None, failed: false });
+        let why = Rc::new(Why {
+            reason: "r".into(),
+            pattern: None,
+            failed: false,
+        });
         let met = one.merge(&two, &why);
         assert_eq!(text(&met, &global(), "same").as_deref(), Some("1"));
-        assert!(matches!(met.read(&global(), "differs", None), Read::Value(Value::Unknown(_))));
-        assert!(matches!(met.read(&global(), "once", None), Read::Perhaps(_)));
+        assert!(matches!(
+            met.read(&global(), "differs", None),
+            Read::Value(Value::Unknown(_))
+        ));
+        assert!(matches!(
+            met.read(&global(), "once", None),
+            Read::Perhaps(_)
+        ));
     }
 }

@@ -22,7 +22,7 @@ pub(super) struct Proc {
 #[derive(Debug, Clone)]
 pub(super) enum Binding {
     Proc(Rc<Proc>),
-    /// Another name for a command, by `rename`.
+    /// A command of Tcl or NAMD under another name, by `rename`.
     Alias(Rc<str>),
     /// Removed, by `rename name {}`.
     Gone,
@@ -58,7 +58,6 @@ pub(super) struct World {
     pub(super) open: Option<Rc<str>>,
 }
 
-
 impl World {
     /// How much there is to compare, for the budget.
     pub(super) fn weight(&self, other: &Self) -> usize {
@@ -81,12 +80,31 @@ impl World {
             }),
             channels: merge_maps(&self.channels, &other.channels, |a, b| match b {
                 Some(b) if a.content == b.content => a.clone(),
-                _ => Channel { content: None, why: Rc::clone(why) },
+                _ => Channel {
+                    content: None,
+                    why: Rc::clone(why),
+                },
             }),
-            started: if self.started == other.started { self.started } else { Tri::Maybe },
-            ran: if self.ran == other.ran { self.ran } else { Tri::Maybe },
-            step: if self.step == other.step { self.step } else { None },
-            directory: if self.directory == other.directory { self.directory } else { None },
+            started: if self.started == other.started {
+                self.started
+            } else {
+                Tri::Maybe
+            },
+            ran: if self.ran == other.ran {
+                self.ran
+            } else {
+                Tri::Maybe
+            },
+            step: if self.step == other.step {
+                self.step
+            } else {
+                None
+            },
+            directory: if self.directory == other.directory {
+                self.directory
+            } else {
+                None
+            },
             open: self.open.or_else(|| other.open.clone()),
         }
     }
@@ -98,8 +116,10 @@ fn merge_maps<T: Clone>(a: &Map<T>, b: &Map<T>, pick: impl Fn(&T, Option<&T>) ->
     if Rc::ptr_eq(a, b) {
         return Rc::clone(a);
     }
-    let mut merged: HashMap<String, T> =
-        a.iter().map(|(name, value)| (name.clone(), pick(value, b.get(name)))).collect();
+    let mut merged: HashMap<String, T> = a
+        .iter()
+        .map(|(name, value)| (name.clone(), pick(value, b.get(name))))
+        .collect();
     for (name, value) in b.iter() {
         if !a.contains_key(name) {
             merged.insert(name.clone(), pick(value, None));

@@ -68,12 +68,15 @@ pub(in crate::namd) fn format(spec: &str, args: &[&str]) -> Result<String, Troub
                 chars.next();
             }
         }
-        let mut star = |chars: &mut std::iter::Peekable<std::str::Chars<'_>>, digits: &mut String| {
+        let mut star = |chars: &mut std::iter::Peekable<std::str::Chars<'_>>,
+                        digits: &mut String| {
             if chars.peek() == Some(&'*') {
                 chars.next();
                 let width = args.get(next).and_then(|arg| number::parse_int(arg));
                 next += 1;
-                return width.ok_or_else(|| Trouble::Tcl("expected integer".into())).map(Some);
+                return width
+                    .ok_or_else(|| Trouble::Tcl("expected integer".into()))
+                    .map(Some);
             }
             while let Some(d) = chars.peek().copied().filter(char::is_ascii_digit) {
                 chars.next();
@@ -103,17 +106,20 @@ pub(in crate::namd) fn format(spec: &str, args: &[&str]) -> Result<String, Troub
             chars.next();
         }
         let Some(kind) = chars.next() else {
-            return Err(Trouble::Tcl("format string ended in middle of field specifier".into()));
+            return Err(Trouble::Tcl(
+                "format string ended in middle of field specifier".into(),
+            ));
         };
-        let arg = match position {
-            Some(at) => args.get(at),
-            None => {
-                next += 1;
-                args.get(next - 1)
-            }
+        let arg = if let Some(at) = position {
+            args.get(at)
+        } else {
+            next += 1;
+            args.get(next - 1)
         };
         let Some(arg) = arg else {
-            return Err(Trouble::Tcl("not enough arguments for all format specifiers".into()));
+            return Err(Trouble::Tcl(
+                "not enough arguments for all format specifiers".into(),
+            ));
         };
         one(&field, kind, arg, &mut out)?;
     }
@@ -123,17 +129,29 @@ pub(in crate::namd) fn format(spec: &str, args: &[&str]) -> Result<String, Troub
 fn one(field: &Field, kind: char, arg: &str, out: &mut String) -> Result<(), Trouble> {
     match kind {
         's' => {
-            let text: String = arg.chars().take(field.precision.unwrap_or(usize::MAX)).collect();
+            let text: String = arg
+                .chars()
+                .take(field.precision.unwrap_or(usize::MAX))
+                .collect();
             pad(field, "", &text, false, out);
         }
         'c' => {
             let code = integer(arg)?;
-            let c = u32::try_from(code).ok().and_then(char::from_u32).ok_or(Trouble::NotFollowed)?;
+            let c = u32::try_from(code)
+                .ok()
+                .and_then(char::from_u32)
+                .ok_or(Trouble::NotFollowed)?;
             pad(field, "", &c.to_string(), false, out);
         }
         'd' | 'i' => {
             let n = integer(arg)?;
-            pad(field, sign(field, n < 0), &fill(&n.unsigned_abs().to_string(), field), true, out);
+            pad(
+                field,
+                sign(field, n < 0),
+                &fill(&n.unsigned_abs().to_string(), field),
+                true,
+                out,
+            );
         }
         'u' | 'x' | 'X' | 'o' | 'b' => {
             let n = integer(arg)?;
@@ -149,12 +167,11 @@ fn one(field: &Field, kind: char, arg: &str, out: &mut String) -> Result<(), Tro
             pad(field, lead, &fill(&digits, field), true, out);
         }
         'f' | 'e' | 'E' | 'g' | 'G' => {
-            let x = match number::parse(arg) {
-                Some(number) => Num::as_float(number),
-                None => {
-                    let text = format!("expected floating-point number but got \"{arg}\"");
-                    return Err(Trouble::Tcl(text));
-                }
+            let x = if let Some(number) = number::parse(arg) {
+                Num::as_float(number)
+            } else {
+                let text = format!("expected floating-point number but got \"{arg}\"");
+                return Err(Trouble::Tcl(text));
             };
             let precision = field.precision.unwrap_or(6);
             let digits = match kind {
@@ -162,8 +179,11 @@ fn one(field: &Field, kind: char, arg: &str, out: &mut String) -> Result<(), Tro
                 'e' | 'E' => scientific(x.abs(), precision),
                 _ => general(x.abs(), precision),
             };
-            let digits =
-                if kind.is_ascii_uppercase() { digits.to_ascii_uppercase() } else { digits };
+            let digits = if kind.is_ascii_uppercase() {
+                digits.to_ascii_uppercase()
+            } else {
+                digits
+            };
             pad(field, sign(field, x.is_sign_negative()), &digits, true, out);
         }
         _ => return Err(Trouble::Tcl(format!("bad field specifier \"{kind}\""))),
@@ -191,8 +211,11 @@ fn fill(digits: &str, field: &Field) -> String {
 }
 
 fn pad(field: &Field, lead: &str, text: &str, numeric: bool, out: &mut String) {
-    let missing = field.width.saturating_sub(lead.chars().count() + text.chars().count());
-    let zeros = field.zero && !field.left && (!numeric || field.precision.is_none() || text.contains('.'));
+    let missing = field
+        .width
+        .saturating_sub(lead.chars().count() + text.chars().count());
+    let zeros =
+        field.zero && !field.left && (!numeric || field.precision.is_none() || text.contains('.'));
     if !field.left && !zeros {
         out.extend(std::iter::repeat_n(' ', missing));
     }
@@ -217,7 +240,10 @@ fn scientific(x: f64, precision: usize) -> String {
 fn general(x: f64, precision: usize) -> String {
     let precision = precision.max(1);
     let probe = format!("{x:.*e}", precision - 1);
-    let exponent: i32 = probe.split_once('e').and_then(|(_, e)| e.parse().ok()).unwrap_or(0);
+    let exponent: i32 = probe
+        .split_once('e')
+        .and_then(|(_, e)| e.parse().ok())
+        .unwrap_or(0);
     let limit = i32::try_from(precision).unwrap_or(i32::MAX);
     if exponent < -4 || exponent >= limit {
         let text = scientific(x, precision - 1);
@@ -229,7 +255,11 @@ fn general(x: f64, precision: usize) -> String {
 }
 
 fn trimmed(digits: &str) -> &str {
-    if digits.contains('.') { digits.trim_end_matches('0').trim_end_matches('.') } else { digits }
+    if digits.contains('.') {
+        digits.trim_end_matches('0').trim_end_matches('.')
+    } else {
+        digits
+    }
 }
 
 #[cfg(test)]
@@ -276,8 +306,14 @@ mod tests {
             other => format!("{other:?}"),
         };
         assert_eq!(message("%d", &["3.7"]), "expected integer but got \"3.7\"");
-        assert_eq!(message("%f", &["abc"]), "expected floating-point number but got \"abc\"");
-        assert_eq!(message("%s", &[]), "not enough arguments for all format specifiers");
+        assert_eq!(
+            message("%f", &["abc"]),
+            "expected floating-point number but got \"abc\""
+        );
+        assert_eq!(
+            message("%s", &[]),
+            "not enough arguments for all format specifiers"
+        );
         assert_eq!(format("%999999s", &["a"]), Err(Trouble::NotFollowed));
     }
 }

@@ -61,7 +61,7 @@ fn bare(text: &str, quoted: bool) -> (String, &str) {
                 let blank = tail.len() - tail.trim_start_matches([' ', '\t']).len();
                 (' ', 2 + blank)
             } else {
-                super::escape(rest)
+                super::escape::escape(rest)
             };
             element.push(meant);
             rest = rest.get(len..).unwrap_or("");
@@ -82,13 +82,6 @@ pub(in crate::namd) fn join<S: AsRef<str>>(elements: &[S]) -> String {
         }
         quote(element.as_ref(), n == 0, &mut out);
     }
-    out
-}
-
-/// Quotes one word so that Tcl reads it back as it is, wherever it stands.
-pub(in crate::namd) fn quote_word(word: &str) -> String {
-    let mut out = String::new();
-    quote(word, true, &mut out);
     out
 }
 
@@ -158,7 +151,10 @@ mod tests {
     #[test]
     fn lists_come_apart_as_in_tclsh() {
         let split_ok = |text: &str| split(text).unwrap();
-        assert_eq!(split_ok(" a {b c}\t\"d e\" f\\ g {} "), ["a", "b c", "d e", "f g", ""]);
+        assert_eq!(
+            split_ok(" a {b c}\t\"d e\" f\\ g {} "),
+            ["a", "b c", "d e", "f g", ""]
+        );
         assert_eq!(split_ok("{a {b c}} d"), ["a {b c}", "d"]);
         assert_eq!(split_ok("a\\\n  b"), ["a b"]);
         assert_eq!(split("{a"), None);
@@ -169,7 +165,10 @@ mod tests {
 
     #[test]
     fn elements_are_quoted_so_that_they_survive() {
-        assert_eq!(join(&["a", "b c", "", "a$b", "[x]", "x\ny", "a;b"]), "a {b c} {} {a$b} {[x]} {x\ny} {a;b}");
+        assert_eq!(
+            join(&["a", "b c", "", "a$b", "[x]", "x\ny", "a;b"]),
+            "a {b c} {} {a$b} {[x]} {x\ny} {a;b}"
+        );
         assert_eq!(join(&["{"]), "\\{");
         assert_eq!(join(&["a\\"]), "a\\\\");
     }

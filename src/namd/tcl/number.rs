@@ -51,7 +51,11 @@ pub(in crate::namd) fn parse(text: &str) -> Option<Num> {
     // Rust takes the same decimal forms; "inf" and "nan" are left alone.
     let first = digits.as_bytes().first()?;
     let looks = first.is_ascii_digit() || *first == b'.';
-    let x: f64 = if looks { digits.parse().ok()? } else { return None };
+    let x: f64 = if looks {
+        digits.parse().ok()?
+    } else {
+        return None;
+    };
     // What is a bad octal integer is no number at all: 08, 019.
     if digits.len() > 1 && digits.bytes().all(|b| b.is_ascii_digit()) {
         return (!digits.starts_with('0')).then_some(Num::Float(if negative { -x } else { x }));
@@ -112,7 +116,11 @@ pub(in crate::namd) fn print_float(x: f64) -> String {
     let exponent: i32 = exponent.parse().unwrap_or(0);
     if (-4..=16).contains(&exponent) {
         let plain = x.to_string();
-        return if plain.contains('.') { plain } else { plain + ".0" };
+        return if plain.contains('.') {
+            plain
+        } else {
+            plain + ".0"
+        };
     }
     format!("{mantissa}e{exponent:+}")
 }
@@ -169,10 +177,17 @@ mod tests {
 
     #[test]
     fn truth_values() {
-        for (text, want) in
-            [("1", Some(true)), ("0.0", Some(false)), ("On", Some(true)), ("of", Some(false)),
-             ("o", None), ("t", Some(true)), ("maybe", None), ("", None), ("off ", Some(false))]
-        {
+        for (text, want) in [
+            ("1", Some(true)),
+            ("0.0", Some(false)),
+            ("On", Some(true)),
+            ("of", Some(false)),
+            ("o", None),
+            ("t", Some(true)),
+            ("maybe", None),
+            ("", None),
+            ("off ", Some(false)),
+        ] {
             assert_eq!(parse_bool(text), want, "{text:?}");
         }
     }

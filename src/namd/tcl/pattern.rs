@@ -26,7 +26,9 @@ pub(in crate::namd) fn matches(pattern: &str, text: &str) -> bool {
                 }
             }
         }
-        let Some((star, eaten)) = retry else { return false };
+        let Some((star, eaten)) = retry else {
+            return false;
+        };
         p = star;
         t = eaten + 1;
         retry = Some((star, t));
@@ -48,7 +50,8 @@ pub(in crate::namd) fn alternatives(pattern: &str) -> Vec<String> {
             return Vec::new();
         }
         let parts = next.split_once('{').and_then(|(head, rest)| {
-            rest.split_once('}').map(|(choice, tail)| (head, choice, tail))
+            rest.split_once('}')
+                .map(|(choice, tail)| (head, choice, tail))
         });
         match parts {
             Some((head, choices, tail)) => {
@@ -75,7 +78,9 @@ fn one(pattern: &[char], p: usize, c: char) -> Option<usize> {
                 if from == ']' {
                     return hit.then_some(at + 1);
                 }
-                if pattern.get(at + 1) == Some(&'-') && pattern.get(at + 2).is_some_and(|c| *c != ']') {
+                if pattern.get(at + 1) == Some(&'-')
+                    && pattern.get(at + 2).is_some_and(|c| *c != ']')
+                {
                     let to = *pattern.get(at + 2)?;
                     hit |= (from.min(to)..=from.max(to)).contains(&c);
                     at += 3;

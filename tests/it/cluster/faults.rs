@@ -54,6 +54,7 @@ fn without_slurmctld_no_job_changes_and_it_goes_on_afterwards() {
     assert_eq!(job["job"]["status"], "RUNNING", "silence changes nothing: {job}");
     let status = client.request("clusterStatus", json!({ "cluster": "test" })).unwrap();
     assert_eq!(health(&status), "unavailable", "{status}");
+    client.forget_news();
     drop(stopped);
     client.expect_notification("clusterStatusChanged", PATIENCE, |params| {
         params["status"]["health"] == "ok"
@@ -87,6 +88,7 @@ fn sshd_killed_mid_job_is_noticed_and_repaired() {
     client.expect_notification("clusterStatusChanged", PATIENCE, |params| {
         params["status"]["health"] == "unavailable"
     });
+    client.forget_news();
     let job = client.request("jobStatus", json!({ "jobId": id })).unwrap();
     assert_eq!(job["job"]["status"], "RUNNING");
     ctl(&["start", "sshd"]);

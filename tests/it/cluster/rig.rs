@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use crate::support::client::Client;
+use crate::support::client::Client as Wire;
 
 /// How long anything on the test cluster may take before a test gives up. Slurm starts a job within
 /// a second or two; a loaded machine is given plenty.
@@ -116,11 +116,7 @@ memory = "100M"
     }
 
     pub fn client_with(&self, env: &[(&str, &str)]) -> Client {
-        let mut env: Vec<(&str, &str)> = env.to_vec();
-        env.push(("NAMDRUNNER_MIN_SYNC_SECONDS", "1"));
-        let mut client = Client::spawn(&self.home(), &env);
-        client.initialize();
-        client
+        Client::spawn(&self.home(), env)
     }
 
     /// Makes a job from a config of the simulation; returns its id.
@@ -188,6 +184,18 @@ pub fn ctl(args: &[&str]) -> String {
     String::from_utf8_lossy(&output.stdout).into_owned()
 }
 
+/// How many jobs with a working directory below this one came to this end, by Slurm's records.
+pub fn ended_below(dir: &str, state: &str) -> usize {
+    let fields = "State,WorkDir";
+    let queue = slurm(&["squeue", "-h", "-t", "all", "-o", "%T|%Z"]);
+    let records = slurm(&["sacct", "-a", "-X", "-n", "-P", "-S", "now-1hour", "-o", fields]);
+    let count = |text: &str| {
+        let rows = text.lines().filter_map(|line| line.split_once('|'));
+        rows.filter(|(word, work)| *word == state && work.starts_with(dir)).count()
+    };
+    count(&queue).max(count(&records))
+}
+
 /// How many jobs Slurm ever had with a working directory below this one, by its own records:
 /// the queue and the accounting together.
 pub fn submissions_below(dir: &str) -> Vec<String> {
@@ -203,4 +211,115 @@ pub fn submissions_below(dir: &str) -> Vec<String> {
     ids.sort_unstable();
     ids.dedup();
     ids
+}
+
+/// The wire's client, with a runtime of its own: these tests wait for a cluster, one step after
+/// another.
+pub struct Client {
+    runtime: tokio::runtime::Runtime,
+    wire: Option<Wire>,
+}
+
+impl Client {
+    fn spawn(home: &Path, env: &[(&str, &str)]) -> Self {
+        let runtime = tokio::runtime::Builder::new_multi_thread()
+            .worker_threads(1)
+            .enable_all()
+            .build()
+            .unwrap();
+        let wire = runtime.block_on(async {
+            let mut wire = Wire::spawn_with(home, |command| {
+                command.env("NAMDRUNNER_MIN_SYNC_SECONDS", "1");
+                for (name, value) in env {
+                    command.env(name, value);
+                }
+            });
+            wire.at_ease();
+            wire.initialize().await;
+            wire
+        });
+        Self { runtime, wire: Some(wire) }
+    }
+
+    fn wire(&mut self) -> (&tokio::runtime::Runtime, &mut Wire) {
+        (&self.runtime, self.wire.as_mut().unwrap())
+    }
+
+    /// One request: its result, or its error object.
+    pub fn request(&mut self, method: &str, params: Value) -> Result<Value, Value> {
+        let (runtime, wire) = self.wire();
+        runtime.block_on(wire.request(method, params))
+    }
+
+    /// Sends a request and waits for nothing.
+    pub fn send_request(&mut self, method: &str, params: Value) {
+        let (runtime, wire) = self.wire();
+        runtime.block_on(async {
+            let id = wire.start(method, params).await;
+            wire.forget(id);
+        });
+    }
+
+    /// The params of the first notification that fits; others stay.
+    pub fn expect_notification(
+        &mut self,
+        method: &str,
+        patience: Duration,
+        fits: impl Fn(&Value) -> bool,
+    ) -> Value {
+        let (runtime, wire) = self.wire();
+        let found = runtime.block_on(async {
+            tokio::time::timeout(patience, wire.expect_notification_where(method, fits)).await
+        });
+        found.unwrap_or_else(|_| panic!("no such {method} within {patience:?}"))
+    }
+
+    /// Waits until a job has a status, by asking whenever there is news.
+    pub fn wait_for_status(&mut self, id: &str, status: &str, patience: Duration) -> Value {
+        let deadline = std::time::Instant::now() + patience;
+        loop {
+            let job = self.request("jobStatus", json!({ "jobId": id })).unwrap()["job"].clone();
+            if job["status"] == status {
+                return job;
+            }
+            assert!(std::time::Instant::now() < deadline, "not {status} within {patience:?}: {job}");
+            self.wait_for_any_notification(Duration::from_secs(1));
+        }
+    }
+
+    /// Waits at most so long for any news.
+    pub fn wait_for_any_notification(&mut self, patience: Duration) {
+        let (runtime, wire) = self.wire();
+        runtime.block_on(wire.wait_for_news(patience));
+    }
+
+    /// What is expected next must come from now on.
+    pub fn forget_news(&mut self) {
+        self.wire().1.forget_news();
+    }
+
+    /// `kill -9`.
+    pub fn kill(&mut self) {
+        let (runtime, wire) = self.wire();
+        runtime.block_on(wire.kill());
+    }
+
+    /// Waits until the program is gone.
+    pub fn wait_for_death(&mut self, _patience: Duration) {
+        let (runtime, wire) = self.wire();
+        runtime.block_on(wire.wait_for_death());
+    }
+
+    /// Ends the input and waits for the program's end.
+    pub fn close(mut self) {
+        let wire = self.wire.take().unwrap();
+        assert_eq!(self.runtime.block_on(wire.finish()), 0);
+    }
+}
+
+impl Drop for Client {
+    fn drop(&mut self) {
+        let _inside = self.runtime.enter();
+        self.wire.take();
+    }
 }

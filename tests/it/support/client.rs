@@ -23,6 +23,14 @@ use tokio::time::timeout;
 /// How long anything may take before a test fails. Long, since machines that test are slow.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
 
+/// The program: the one that was built with the tests, or another one, named by
+/// `NAMDRUNNER_TEST_BINARY` (a release build, an installed one).
+pub(crate) fn binary() -> PathBuf {
+    std::env::var_os("NAMDRUNNER_TEST_BINARY")
+        .unwrap_or_else(|| env!("CARGO_BIN_EXE_namdrunner").into())
+        .into()
+}
+
 /// One client.
 pub(crate) struct Client {
     writer: Option<Box<dyn AsyncWrite + Unpin + Send>>,
@@ -32,6 +40,7 @@ pub(crate) struct Client {
     framing: Framing,
     next: u64,
     pending: Vec<u64>,
+    at_ease: bool,
     server: Server,
 }
 
@@ -49,7 +58,7 @@ impl Client {
     /// The same, with more arguments or environment.
     pub(crate) fn spawn_with(home: &Path, with: impl FnOnce(&mut Command)) -> Self {
         let stderr = home.join("stderr.txt");
-        let mut command = Command::new(env!("CARGO_BIN_EXE_namdrunner"));
+        let mut command = Command::new(binary());
         command
             .env("NAMDRUNNER_HOME", home)
             .stdin(Stdio::piped())
@@ -105,6 +114,7 @@ impl Client {
             framing: Framing::ContentLength,
             next: 1,
             pending: Vec::new(),
+            at_ease: false,
             server,
         }
     }
@@ -118,6 +128,40 @@ impl Client {
     /// Passes over all notifications of a method.
     pub(crate) fn ignore(&mut self, method: &str) {
         self.ignored.push(method.to_owned());
+    }
+
+    /// Lets messages that nobody asked for be: for tests whose subject is the cluster, not the wire.
+    pub(crate) fn at_ease(&mut self) {
+        self.at_ease = true;
+    }
+
+    /// Waits at most so long for any notification, and drops it.
+    pub(crate) async fn wait_for_news(&mut self, patience: Duration) {
+        if self.kept.pop_front().is_none() {
+            let _ = timeout(patience, self.inbox.recv()).await;
+        }
+    }
+
+    /// Drops what has been kept: what is expected next must come from now on.
+    pub(crate) fn forget_news(&mut self) {
+        self.kept.clear();
+        while self.inbox.try_recv().is_ok() {}
+    }
+
+    /// Ends the process at once, as `kill -9` does.
+    pub(crate) async fn kill(&mut self) {
+        self.at_ease = true;
+        if let Server::Process { child, .. } = &mut self.server {
+            child.kill().await.expect("the server can be killed");
+        }
+    }
+
+    /// Waits until the process is gone, however it ended.
+    pub(crate) async fn wait_for_death(&mut self) {
+        self.at_ease = true;
+        if let Server::Process { child, .. } = &mut self.server {
+            let _ = timeout(PATIENCE, child.wait()).await.expect("the server ends");
+        }
     }
 
     /// Sends bytes as they are.
@@ -308,6 +352,9 @@ impl Drop for Client {
                 let stderr = std::fs::read_to_string(stderr).unwrap_or_default();
                 println!("the server's stderr:\n{stderr}");
             }
+            return;
+        }
+        if self.at_ease {
             return;
         }
         while let Ok(message) = self.inbox.try_recv() {

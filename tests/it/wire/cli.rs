@@ -7,6 +7,8 @@ use tempfile::tempdir;
 use tokio::io::AsyncWriteExt as _;
 use tokio::process::Command;
 
+use crate::support::client::binary;
+
 struct Ended {
     code: i32,
     stdout: String,
@@ -15,7 +17,7 @@ struct Ended {
 
 async fn run(arguments: &[&str], input: &str) -> Ended {
     let home = tempdir().unwrap();
-    let mut child = Command::new(env!("CARGO_BIN_EXE_namdrunner"))
+    let mut child = Command::new(binary())
         .args(arguments)
         .env("NAMDRUNNER_HOME", home.path())
         .stdin(Stdio::piped())
@@ -135,7 +137,7 @@ async fn the_schema_is_printed_or_written() {
 #[tokio::test]
 async fn logs_go_to_the_file_and_warnings_to_stderr() {
     let home = tempdir().unwrap();
-    let output = Command::new(env!("CARGO_BIN_EXE_namdrunner"))
+    let output = Command::new(binary())
         .env("NAMDRUNNER_HOME", home.path())
         .env("NAMDRUNNER_LOG", "debug")
         .stdin(Stdio::null())
