@@ -2,4 +2,5 @@
 
 mod cluster;
 mod support;
+mod tidy;
 mod wire;
