@@ -125,8 +125,9 @@ impl Client {
         self
     }
 
-    /// Passes over all notifications of a method.
+    /// Passes over all notifications of a method, those that are kept included.
     pub(crate) fn ignore(&mut self, method: &str) {
+        self.kept.retain(|message| message["method"] != method);
         self.ignored.push(method.to_owned());
     }
 
@@ -160,7 +161,9 @@ impl Client {
     pub(crate) async fn wait_for_death(&mut self) {
         self.at_ease = true;
         if let Server::Process { child, .. } = &mut self.server {
-            let _ = timeout(PATIENCE, child.wait()).await.expect("the server ends");
+            let _ = timeout(PATIENCE, child.wait())
+                .await
+                .expect("the server ends");
         }
     }
 
@@ -263,6 +266,18 @@ impl Client {
             }
             self.keep(message);
         }
+    }
+
+    /// The first notification of a method that has come already.
+    pub(crate) fn take_now(&mut self, method: &str) -> Option<Value> {
+        while let Ok(message) = self.inbox.try_recv() {
+            self.keep(message);
+        }
+        let at = self
+            .kept
+            .iter()
+            .position(|message| message["method"] == method)?;
+        self.kept.remove(at)
     }
 
     /// Does not wait for the answer to a request any more.
