@@ -165,6 +165,7 @@ impl<'f> Machine<'f> {
             channels: Rc::default(),
             started: Tri::No,
             ran: Tri::No,
+            callback: None,
             step: None,
             directory: Some(String::new()),
             open: None,

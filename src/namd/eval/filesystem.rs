@@ -317,7 +317,7 @@ impl Machine<'_> {
         for arg in args.iter().skip(1) {
             let plain = arg.text().is_some_and(|text| {
                 !text.is_empty()
-                    && !text.starts_with(['-', '<', '>', '|', '&', '2'])
+                    && !text.starts_with(['-', '<', '>', '|', '&', '2', '/'])
                     && !text.contains('\n')
             });
             if plain {

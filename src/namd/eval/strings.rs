@@ -24,12 +24,17 @@ impl Machine<'_> {
             "subst" => self.do_subst(args, place),
             "clock" => Ok(self.unknown("it is a time")),
             "pid" => Ok(self.unknown("it is a process number")),
-            "encoding" | "binary" | "lmap" | "tailcall" | "coroutine" | "yield" => {
+            "encoding" | "binary" | "lmap" | "tailcall" | "coroutine" | "yield" | "yieldto"
+            | "history" | "fblocked" | "auto_execok" | "auto_qualify" | "zlib" => {
                 Ok(self.unknown(format!("`{name}` is not worked out here")))
             }
             "puts" | "print" | "flush" | "fconfigure" | "chan" | "after" | "update" | "vwait"
-            | "trace" | "fileevent" | "bgerror" | "auto_load" | "auto_mkindex" | "memory" => {
+            | "trace" | "fileevent" | "bgerror" | "auto_load" | "auto_mkindex" | "memory"
+            | "auto_import" | "auto_reset" | "parray" | "pkg_mkIndex" | "unload" => {
                 Ok(Value::empty())
+            }
+            name if name.starts_with("tcl::") || name.starts_with("oo::") => {
+                Ok(self.unknown(format!("`{name}` is not worked out here")))
             }
             _ => return None,
         })
