@@ -181,9 +181,13 @@ impl Decoder {
             State::Line if !rest.is_empty() => {
                 Some(String::from_utf8(rest).map_err(|_| Fault::NotUtf8))
             }
-            State::Start | State::Header(_) | State::Line => None,
-            // Told when it was found.
-            State::Skip(_) | State::Lost | State::SkipLine => None,
+            // Nothing has begun, or it was told when it was found.
+            State::Start
+            | State::Header(_)
+            | State::Line
+            | State::Skip(_)
+            | State::Lost
+            | State::SkipLine => None,
         }
     }
 

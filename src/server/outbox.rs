@@ -128,9 +128,9 @@ mod tests {
         for n in 0..1000 {
             let send = outbox.send(n.to_string());
             let mut line = vec![0; n.to_string().len() + 1];
-            let (sent, read) = tokio::join!(send, theirs.read_exact(&mut line));
+            let (sent, got) = tokio::join!(send, theirs.read_exact(&mut line));
             sent.unwrap();
-            read.unwrap();
+            got.unwrap();
             assert_eq!(line, format!("{n}\n").into_bytes());
         }
         drop(outbox);

@@ -59,10 +59,10 @@ impl Reporter {
             return;
         }
         let percentage = (progress.total > 0).then(|| {
-            let percent = progress.done.min(progress.total) as f64 / progress.total as f64 * 100.0;
-            // Between 0 and 100 by construction.
-            #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)]
-            let percent = percent as u32;
+            // Between 0 and 100 by construction; wide, so that the product cannot overflow.
+            let percent =
+                u128::from(progress.done.min(progress.total)) * 100 / u128::from(progress.total);
+            let percent = u32::try_from(percent).unwrap_or(100);
             percent.max(told.percentage)
         });
         let report = Progress::Report {

@@ -38,6 +38,10 @@ fn frame(body: &str) -> String {
     format!("Content-Length: {}\r\n\r\n{body}", body.len())
 }
 
+#[allow(
+    clippy::unnecessary_wraps,
+    reason = "it is compared with what the reader gives"
+)]
 fn message(text: &str) -> Result<String, Fault> {
     Ok(text.to_owned())
 }

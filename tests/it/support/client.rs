@@ -21,7 +21,7 @@ use tokio::task::JoinHandle;
 use tokio::time::timeout;
 
 /// How long anything may take before a test fails. Long, since machines that test are slow.
-pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
+pub(crate) const PATIENCE: Duration = Duration::from_mins(1);
 
 /// The program: the one that was built with the tests, or another one, named by
 /// `NAMDRUNNER_TEST_BINARY` (a release build, an installed one).
