@@ -12,13 +12,15 @@ mod health;
 mod instance;
 mod launch;
 mod pace;
+mod record;
 mod remove;
+mod roster;
 mod sync;
 mod worker;
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
-use std::sync::{Arc, Mutex, PoisonError, RwLock};
+use std::sync::{Arc, Mutex, RwLock};
 use std::time::Duration;
 
 use jiff::{RoundMode, Timestamp, TimestampRound, Unit};
@@ -29,14 +31,14 @@ use tokio_util::task::TaskTracker;
 pub use calls::*;
 pub use cluster::transport_of;
 
-use crate::config::{Home, Reload, Settings, Watched};
+use crate::config::{Home, Settings, Watched};
 use crate::engine::cluster::{Ask, Cluster, lock};
 use crate::engine::instance::Instance;
 use crate::error::{Error, ErrorKind, Result};
-use crate::job::state::{Change, Fact};
+use crate::job::state::Fact;
 use crate::job::{ErrorInfo, Job, JobId, JobState, SubmitStep};
 use crate::scheduler::Tag;
-use crate::store::{self, Changes, HistoryEntry, JobFilter, Page, Store, StoredChange};
+use crate::store::{self, Changes, HistoryEntry, JobFilter, Page, Store};
 
 /// Events a slow listener may fall behind before it has to ask `changesSince`.
 const EVENTS: usize = 4096;
@@ -113,8 +115,6 @@ impl Engine {
         engine.start_following();
         Ok(engine)
     }
-
-    // ── what a session asks ──────────────────────────────────────────────────────────────────
 
     /// Events from now on.
     pub fn events(&self) -> broadcast::Receiver<Event> {
@@ -365,257 +365,6 @@ impl Engine {
         now.round(TimestampRound::new().smallest(Unit::Millisecond).mode(RoundMode::Trunc))
             .unwrap_or(now)
     }
-
-    // ── the door ─────────────────────────────────────────────────────────────────────────────
-
-    /// Applies a fact to a job, commits, tells. Returns the job as it is then, changed or not.
-    pub(crate) async fn record(&self, id: &JobId, fact: Fact) -> Result<Job> {
-        let (engine, id) = (self.clone(), id.clone());
-        blocking(move || {
-            let now = engine.now();
-            let mut told = lock(&engine.inner.told);
-            let change = engine.store().update(&id, |job| engine.apply(job, &fact, now))?;
-            match change {
-                Some((seq, change)) => {
-                    engine.tell_in_order(&mut told, seq, &change);
-                    Ok(change.job)
-                }
-                None => engine.stored(&id),
-            }
-        })
-        .await
-    }
-
-    /// Applies facts to many jobs in one transaction. A job that refuses its fact is logged and
-    /// skipped: one job's trouble is not its neighbours'. Returns how many changed.
-    pub(crate) async fn record_many(&self, facts: Vec<(JobId, Fact)>) -> Result<usize> {
-        if facts.is_empty() {
-            return Ok(0);
-        }
-        let engine = self.clone();
-        blocking(move || {
-            let now = engine.now();
-            let mut told = lock(&engine.inner.told);
-            let ids: Vec<JobId> = facts.iter().map(|(id, _)| id.clone()).collect();
-            let asks = facts.into_iter().map(|(id, fact)| {
-                let engine = engine.clone();
-                (id, move |job: &Job| engine.apply(job, &fact, now))
-            });
-            let results = engine.store().update_many(asks)?;
-            let mut changed = 0;
-            for (id, result) in ids.iter().zip(results) {
-                match result {
-                    Ok(Some((seq, change))) => {
-                        changed += 1;
-                        engine.tell_in_order(&mut told, seq, &change);
-                    }
-                    Ok(None) => {}
-                    Err(error) => tracing::warn!(job = %id, %error, "fact refused"),
-                }
-            }
-            Ok(changed)
-        })
-        .await
-    }
-
-    fn apply(&self, job: &Job, fact: &Fact, now: Timestamp) -> Result<Option<Change>> {
-        job.apply(fact, now).map_err(|refused| {
-            Error::new(ErrorKind::RefusedInState, refused.why)
-                .hinted(refused.hint)
-                .of_job(&job.id)
-                .on_cluster(&job.spec.cluster)
-        })
-    }
-
-    /// Tells of a change of ours, after the changes that other processes committed before it.
-    fn tell_in_order(&self, told: &mut u64, seq: u64, change: &Change) {
-        if seq > *told + 1 {
-            self.tell_foreign(told, Some(seq));
-        }
-        *told = seq.max(*told);
-        // A hidden intent is nobody's business yet; its first appearance is CREATED.
-        if !matches!(change.job.state, JobState::Uploading { .. }) {
-            self.tell(Event::Job { seq, change: Arc::new(change.clone()) });
-        }
-    }
-
-    /// Tells of a deletion of ours, in order as above.
-    pub(crate) fn tell_deleted(&self, told: &mut u64, seq: u64, id: &JobId) {
-        if seq > *told + 1 {
-            self.tell_foreign(told, Some(seq));
-        }
-        *told = seq.max(*told);
-        self.tell(Event::JobDeleted { seq, job_id: id.clone() });
-    }
-
-    /// Tells of changes that other processes committed, up to but not including `before`.
-    fn tell_foreign(&self, told: &mut u64, before: Option<u64>) {
-        loop {
-            let Ok(page) = self.store().changes_since(*told, 500) else { return };
-            if page.changes.is_empty() {
-                *told = (*told).max(page.seq.min(before.map_or(u64::MAX, |seq| seq - 1)));
-                return;
-            }
-            for stored in page.changes {
-                let (seq, event) = match stored {
-                    StoredChange::Deleted { seq, job_id } => (seq, Event::JobDeleted { seq, job_id }),
-                    StoredChange::Job { entry, job } => {
-                        let cluster = job.spec.cluster.clone();
-                        let phase = job.phase();
-                        let change = Change {
-                            from: entry.from,
-                            to: entry.to,
-                            phase,
-                            at: entry.at,
-                            source: entry.source,
-                            evidence: entry.evidence,
-                            seconds_in_from: entry.seconds_in_from,
-                            job: *job,
-                        };
-                        if let Ok(cluster) = self.find_cluster(&cluster) {
-                            let _ = cluster.asks.send(Ask::Plan);
-                        }
-                        (entry.seq, Event::Job { seq: entry.seq, change: Arc::new(change) })
-                    }
-                };
-                if before.is_some_and(|before| seq >= before) {
-                    return;
-                }
-                *told = seq;
-                self.tell(event);
-            }
-        }
-    }
-
-    pub(crate) fn tell(&self, event: Event) {
-        // Nobody listening is no error.
-        let _ = self.inner.events.send(event);
-    }
-
-    /// Watches the store for changes by other processes (a script beside an editor) while somebody
-    /// listens.
-    fn start_following(&self) {
-        let engine = self.clone();
-        let stop = self.inner.stop.clone();
-        tokio::spawn(async move {
-            let mut ticker = tokio::time::interval(FOLLOW);
-            ticker.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Skip);
-            loop {
-                tokio::select! {
-                    () = stop.cancelled() => return,
-                    _ = ticker.tick() => {}
-                }
-                if engine.inner.events.receiver_count() == 0 {
-                    continue;
-                }
-                let follow = engine.clone();
-                let _ = blocking(move || {
-                    let mut told = lock(&follow.inner.told);
-                    if follow.store().seq()? > *told {
-                        follow.tell_foreign(&mut told, None);
-                    }
-                    Ok(())
-                })
-                .await;
-            }
-        });
-    }
-
-    // ── clusters ─────────────────────────────────────────────────────────────────────────────
-
-    /// Takes over a changed config.toml. A wrong one is logged; the settings in force stay.
-    pub(crate) fn reload_settings(&self) {
-        let looked = self.configured_mut().watched.refresh();
-        match looked {
-            Reload::Same => {}
-            Reload::Changed(_) => {
-                self.arrange_clusters();
-                tracing::info!("config.toml was read again");
-            }
-            Reload::Wrong(error) => {
-                tracing::error!(%error, "config.toml is wrong; the settings in force stay");
-            }
-        }
-    }
-
-    /// Makes the run-time clusters fit the settings: unchanged ones stay as they are.
-    fn arrange_clusters(&self) {
-        let mut configured = self.configured_mut();
-        let settings = configured.watched.settings();
-        let wanted = |name: &str| settings.clusters.iter().find(|cluster| cluster.name == name);
-        configured.clusters.retain(|name, cluster| {
-            let same = wanted(name).is_some_and(|wanted| *wanted == cluster.settings);
-            if !same {
-                cluster.stop.cancel();
-            }
-            same
-        });
-        for wanted in &settings.clusters {
-            if configured.clusters.contains_key(&wanted.name) {
-                continue;
-            }
-            let stop = self.inner.stop.child_token();
-            let (cluster, asked) = Cluster::new(wanted.clone(), stop, self.now());
-            configured.clusters.insert(wanted.name.clone(), Arc::clone(&cluster));
-            tokio::spawn(worker::run(self.clone(), cluster, asked));
-        }
-    }
-
-    pub(crate) fn find_cluster(&self, name: &str) -> Result<Arc<Cluster>> {
-        let configured = self.configured();
-        configured.clusters.get(name).cloned().ok_or_else(|| {
-            let known: Vec<_> = configured.clusters.keys().map(String::as_str).collect();
-            Error::new(ErrorKind::ClusterNotFound, format!("There is no cluster {name:?}."))
-                .hinted(format!(
-                    "Configured: {}. Clusters are described in {}.",
-                    known.join(", "),
-                    self.inner.home.config_file.display()
-                ))
-                .on_cluster(name)
-        })
-    }
-
-    fn all_clusters(&self) -> Vec<Arc<Cluster>> {
-        self.configured().clusters.values().cloned().collect()
-    }
-
-    fn state_of(&self, cluster: &Cluster) -> ClusterState {
-        cluster.state(self.active_count(cluster.name()))
-    }
-
-    /// Takes over a cluster's health and tells, if it is news.
-    pub(crate) fn turn(&self, cluster: &Cluster, health: Health, reason: Option<String>, hint: Option<String>) {
-        let news = cluster.book().turn(health, reason, hint, self.now());
-        if news {
-            self.tell(Event::Cluster(Arc::new(self.state_of(cluster))));
-        }
-    }
-
-    /// Notes what went wrong with a cluster: in its list of failures, in its health, in the log.
-    pub(crate) fn note_trouble(&self, cluster: &Cluster, part: &str, error: &Error) {
-        tracing::warn!(cluster = cluster.name(), part, %error, "trouble");
-        cluster.book().note_error(part, None, error.message.clone(), self.now());
-        if let Some(health) = Cluster::health_of(error) {
-            self.turn(cluster, health, Some(error.message.clone()), error.hint.clone());
-        }
-    }
-
-    pub(crate) fn active_count(&self, cluster: &str) -> usize {
-        self.store().counts().map_or(0, |counts| {
-            let active = counts.iter().filter(|count| count.cluster == cluster && count.active);
-            usize::try_from(active.map(|count| count.jobs).sum::<u64>()).unwrap_or(usize::MAX)
-        })
-    }
-
-    fn configured(&self) -> std::sync::RwLockReadGuard<'_, Configured> {
-        self.inner.configured.read().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn configured_mut(&self) -> std::sync::RwLockWriteGuard<'_, Configured> {
-        self.inner.configured.write().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    // ── small things ─────────────────────────────────────────────────────────────────────────
 
     pub(crate) fn store(&self) -> &Store {
         &self.inner.store

@@ -8,6 +8,8 @@ mod control;
 pub mod direct;
 mod frame;
 pub mod slurm;
+mod stage;
+mod trace;
 
 use std::fmt;
 

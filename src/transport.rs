@@ -35,7 +35,8 @@ pub trait Transport: Send + Sync {
     /// One round trip whatever the number of files. Large files are streamed, not held in memory.
     /// The command's timeout bounds a standstill, not the whole transfer: it starts anew whenever
     /// bytes leave. A command that ends before it has read everything is `Ok` with its output and
-    /// the entries sent so far. After [`TransportError::Local`] and [`TransportError::Cancelled`]
+    /// the entries sent so far. Once everything is sent, the command's end is awaited whatever the
+    /// [`Watcher`] says. After [`TransportError::Local`] and [`TransportError::Cancelled`]
     /// the command has seen the stream end without [`SUMS`] and has had five seconds to clean up.
     async fn run_with_bundle(
         &self,

@@ -29,7 +29,7 @@ const PATIENCE: Duration = Duration::from_secs(120);
 const WIDTH: usize = 150;
 
 /// Runs the demo; the exit code is 0 when the job ended COMPLETED.
-pub fn run(keep: bool) -> ExitCode {
+pub(super) fn run(keep: bool) -> ExitCode {
     match show(keep) {
         Ok(true) => ExitCode::SUCCESS,
         Ok(false) => ExitCode::FAILURE,
@@ -227,12 +227,15 @@ impl Server {
     }
 
     fn show(&self, arrow: &str, message: &Value) {
-        let text = message.to_string();
+        let text = brief(message).to_string();
         let mut shown: String = text.chars().take(WIDTH).collect();
         if shown.len() < text.len() {
             shown.push('…');
         }
         println!("{:7.3} s {arrow} {shown}", self.begun.elapsed().as_secs_f64());
+        if let Some(line) = headline(message) {
+            println!("            {line}");
+        }
     }
 
     fn end(mut self) -> Fallible<()> {
@@ -247,6 +250,45 @@ impl Drop for Server {
         drop(self.stdin.take());
         let _ = self.child.wait();
     }
+}
+
+/// The message with what is long in it left out: whole jobs and whole cluster states.
+fn brief(message: &Value) -> Value {
+    fn shorten(value: &mut Value) {
+        let Some(fields) = value.as_object_mut() else { return };
+        for (name, inner) in fields {
+            let kept: &[&str] = match name.as_str() {
+                "job" => &["jobId", "status", "phase"],
+                "status" if inner.is_object() => &["health"],
+                _ => {
+                    shorten(inner);
+                    continue;
+                }
+            };
+            if let Some(inner) = inner.as_object_mut() {
+                inner.retain(|field, _| kept.contains(&field.as_str()));
+                inner.insert("…".to_owned(), Value::Null);
+            }
+        }
+    }
+    let mut message = message.clone();
+    shorten(&mut message);
+    message
+}
+
+/// What a change of status means, in large.
+fn headline(message: &Value) -> Option<String> {
+    if message.get("method")? != "jobStatusChanged" {
+        return None;
+    }
+    let params = message.get("params")?;
+    let (from, to) = (params.get("from"), params.get("to")?.as_str()?);
+    if from.and_then(Value::as_str) == Some(to) {
+        return None;
+    }
+    let name = params.pointer("/job/jobName")?.as_str()?;
+    let source = params.get("source")?.as_str()?;
+    Some(format!("=== {name} is {to} (witness: {source}) ==="))
 }
 
 fn print_history(history: &Value) {

@@ -9,7 +9,7 @@ const BEFORE_NAME: usize = 8;
 
 /// Writes groups of checks, one for each cluster (the title, its checks), as lines of at most
 /// `width` columns, with what to do below each check that needs it, and a summary.
-pub fn render(groups: &[(String, Vec<Check>)], width: usize) -> String {
+pub(super) fn render(groups: &[(String, Vec<Check>)], width: usize) -> String {
     let width = width.max(40);
     let names = groups
         .iter()
@@ -61,7 +61,7 @@ pub fn render(groups: &[(String, Vec<Check>)], width: usize) -> String {
 }
 
 /// Whether nothing keeps jobs from running: the exit code of the command.
-pub fn all_ok(groups: &[(String, Vec<Check>)]) -> bool {
+pub(super) fn all_ok(groups: &[(String, Vec<Check>)]) -> bool {
     groups
         .iter()
         .all(|(_, checks)| checks.iter().all(|check| check.ok))

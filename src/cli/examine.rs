@@ -3,7 +3,7 @@
 use std::io::Write as _;
 use std::process::ExitCode;
 
-use crate::cli::doctor::render;
+use crate::cli::doctor::{all_ok, render};
 use crate::config::{Cluster, Home, Settings};
 use crate::doctor;
 use crate::engine;
@@ -38,10 +38,9 @@ pub(super) async fn run(home: Home, arguments: &Arguments) -> Result<ExitCode> {
 }
 
 fn print(groups: &[(String, Vec<doctor::Check>)]) -> Result<ExitCode> {
-    let sound = groups.iter().flat_map(|(_, checks)| checks).all(|check| check.ok);
     std::io::stdout()
         .lock()
         .write_all(render(groups, WIDTH).as_bytes())
         .map_err(|error| Error::internal("The table could not be printed.").caused_by(error))?;
-    Ok(if sound { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+    Ok(if all_ok(groups) { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }

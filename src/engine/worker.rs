@@ -45,9 +45,9 @@ pub(crate) async fn run(engine: Engine, cluster: Arc<Cluster>, mut asks: Unbound
             () = sleep_until(wake) => scheduled = wake == plan.next,
             ask = asks.recv() => {
                 let Some(ask) = ask else { return };
-                plan.take(ask, &mut waiting);
+                plan.take(ask, &cluster, &mut waiting);
                 while let Ok(ask) = asks.try_recv() {
-                    plan.take(ask, &mut waiting);
+                    plan.take(ask, &cluster, &mut waiting);
                 }
                 if plan.next.is_none() && engine.active_count(cluster.name()) > 0 {
                     plan.next = Some(Instant::now() + cluster.settings.sync_interval);
@@ -102,7 +102,12 @@ impl Plan {
         self.early.iter().copied().chain(self.next).min()
     }
 
-    fn take(&mut self, ask: Ask, waiting: &mut Vec<oneshot::Sender<Synced>>) {
+    fn take(
+        &mut self,
+        ask: Ask,
+        cluster: &Cluster,
+        waiting: &mut Vec<oneshot::Sender<Synced>>,
+    ) {
         match ask {
             Ask::Sync(asker) => waiting.push(asker),
             Ask::Plan => {}
@@ -116,7 +121,7 @@ impl Plan {
                 // A burst of submissions is looked at once, after the last of them.
                 let keep = self.early.len().saturating_sub(EARLY_LOOKS.len());
                 self.early.drain(..keep);
-                self.next = self.next.or(self.early.last().copied());
+                self.next = self.next.or(Some(now + cluster.settings.sync_interval));
             }
         }
     }

@@ -146,6 +146,23 @@ fn refused(why: impl Into<String>, hint: &str) -> Refused {
     }
 }
 
+/// Who cancelled, when no source names anybody.
+const SOMEBODY: &str = "somebody else";
+
+/// Takes over a value that was reported.
+fn replace<T: Clone>(known: &mut Option<T>, said: Option<&T>) {
+    if said.is_some() {
+        *known = said.cloned();
+    }
+}
+
+/// Takes over a value that was reported, if none is known.
+fn fill<T: Clone>(known: &mut Option<T>, said: Option<&T>) {
+    if known.is_none() {
+        *known = said.cloned();
+    }
+}
+
 impl Job {
     /// The change that makes a new job known to the store.
     pub fn introduced(self) -> Change {
@@ -182,9 +199,18 @@ impl Job {
                 (Source::User, None)
             }
             Fact::SubmitWaits { step, error } => {
-                let JobState::Submitting { since, .. } = job.state else {
+                let JobState::Submitting {
+                    since,
+                    step: before,
+                } = job.state
+                else {
                     return Ok(None);
                 };
+                // Said again at every look; the words may hold an age.
+                let known = job.error.as_ref().map(|known| &known.kind);
+                if before == *step && known == Some(&error.kind) {
+                    return Ok(None);
+                }
                 job.state = JobState::Submitting { since, step: *step };
                 job.error = Some(error.clone());
                 if let (SubmitStep::Unconfirmed, Some(attempt)) = (step, job.attempts.last_mut()) {
@@ -199,6 +225,12 @@ impl Job {
                         "Look at its status; submit it again if that is still wanted.",
                     ));
                 };
+                if job.cancel_asked.is_some() {
+                    return Err(refused(
+                        format!("Job {} was cancelled before it was submitted.", job.id),
+                        "Submit it again if that is still wanted.",
+                    ));
+                }
                 job.state = JobState::Submitting {
                     since,
                     step: SubmitStep::Sent,
@@ -228,9 +260,17 @@ impl Job {
                 (*source, Some(evidence.clone()))
             }
             Fact::NotSubmitted { error } => {
-                let JobState::Submitting { .. } = job.state else {
+                let JobState::Submitting { step, .. } = job.state else {
                     return Ok(None);
                 };
+                // Another step (of another process, even) may have sent it since the person was
+                // told that it could be withdrawn.
+                if error.is_none() && step == SubmitStep::Sent {
+                    return Err(refused(
+                        format!("The submission of job {} has just been sent.", job.id),
+                        "Wait for the batch system's answer. If cancelling was asked for, it happens then.",
+                    ));
+                }
                 job.unsubmit();
                 job.error.clone_from(error);
                 job.cancel_asked = None;
@@ -255,6 +295,10 @@ impl Job {
                 (Source::User, Some("cancel asked".to_owned()))
             }
             Fact::CancelFailed { error } => {
+                // The job's end may have come first.
+                if job.cancel_asked.is_none() {
+                    return Ok(None);
+                }
                 job.cancel_asked = None;
                 job.error = Some(error.clone());
                 (Source::Local, Some(error.message.clone()))
@@ -327,6 +371,8 @@ impl Job {
         if *self == job {
             return None;
         }
+        // A clock that is set back does not turn the order of what happened.
+        let now = now.max(self.updated_at);
         let (from, to) = (self.status(), job.status());
         job.updated_at = now;
         job.seen = Some(Sighting { at: now, source });
@@ -411,6 +457,10 @@ impl Job {
         let current = self.attempts.last()?;
         let submitted = current.submitted.unwrap_or(current.asked);
         let id = current.id.clone()?;
+        // The job was submitted anew while the cluster was being asked: this is about the past.
+        if reports.iter().any(|report| report.id != id) {
+            return None;
+        }
         let by = |source| reports.iter().find(|report| report.source == source);
         let (queue, records, marker) = (by(Source::Squeue), by(Source::Sacct), by(Source::Marker));
         // The queue's word counts before the records', and both before the job's own; but a record
@@ -427,41 +477,41 @@ impl Job {
                 None
             };
         };
-        if !witness.word.is_empty() {
-            self.note(witness);
-        }
+        let ended = matches!(self.state, JobState::Ended { .. });
+        let in_queue = witness.source == Source::Squeue;
         match &witness.state {
+            // What has ended is opened again only by the queue itself.
+            Seen::Waiting { .. } | Seen::Running(_) | Seen::Other if ended && !in_queue => {
+                return None;
+            }
+            // The last moments of a job whose end was witnessed already.
+            Seen::Running(RunPhase::Finishing) if ended && self.status() != Status::Unknown => {
+                return None;
+            }
             Seen::Ended(End::Preempted) => {
                 // It is usually put back under the same id: an end only if it stays away.
-                self.note_details(reports);
+                if !in_queue && !absent {
+                    return None;
+                }
+                self.note(witness, reports);
                 return self
                     .count_absence(rule, now, true)
                     .map(|(source, _)| (source, witness.evidence.clone()));
             }
             Seen::Ended(end) => {
-                if matches!(self.state, JobState::Ended { .. }) && witness.source != Source::Squeue
-                {
-                    return None;
+                self.note(witness, reports);
+                let outcome = self.outcome_of(end, witness, reports);
+                if self.revised_by(&outcome, witness) {
+                    let ended = witness
+                        .ended
+                        .or_else(|| reports.iter().find_map(|report| report.ended))
+                        .unwrap_or(now);
+                    self.end(outcome, ended);
                 }
-                self.note_details(reports);
-                let settled = self.outcome_of(end, witness, marker);
-                let ended = reports
-                    .iter()
-                    .find_map(|report| report.ended)
-                    .unwrap_or(now);
-                self.end(settled, ended);
             }
-            _ if matches!(self.state, JobState::Ended { .. })
-                && witness.source != Source::Squeue =>
-            {
-                return None;
-            }
-            Seen::Waiting { held, requeued } => {
-                let was_running = matches!(self.state, JobState::Running { .. });
-                if *requeued || was_running {
-                    self.count_restart(witness, was_running);
-                }
-                self.reopen();
+            Seen::Waiting { held, .. } => {
+                self.go_back_to_the_queue(witness);
+                self.note(witness, reports);
                 self.absence = None;
                 self.state = JobState::Pending {
                     id,
@@ -469,19 +519,20 @@ impl Job {
                     held: *held,
                 };
             }
+            // COMPLETING hides what it was: a job that never ran is not shown as running.
+            Seen::Running(RunPhase::Finishing)
+                if matches!(self.state, JobState::Pending { .. }) && witness.started.is_none() =>
+            {
+                self.note(witness, reports);
+                self.absence = None;
+            }
             Seen::Running(run) => {
                 let started = witness.started.unwrap_or(match self.state {
                     JobState::Running { started, .. } => started,
                     _ => now,
                 });
-                // COMPLETING hides what it was: a job that never ran is not shown as running.
-                if *run == RunPhase::Finishing
-                    && matches!(self.state, JobState::Pending { .. })
-                    && witness.started.is_none()
-                {
-                    return None;
-                }
                 self.reopen();
+                self.note(witness, reports);
                 self.absence = None;
                 if let Some(attempt) = self.attempts.last_mut() {
                     attempt.started = Some(started);
@@ -494,9 +545,35 @@ impl Job {
                     run: *run,
                 };
             }
-            Seen::Other => {}
+            // A word we do not know: the last status stays, the word is shown. But it is there.
+            Seen::Other => {
+                self.note(witness, reports);
+                self.absence = None;
+            }
         }
         Some((witness.source, self.evidence_of(witness, marker)))
+    }
+
+    /// Whether an end that is reported replaces what is known: always the first, and any that
+    /// resolves UNKNOWN. Later only the queue may contradict, and never by knowing less.
+    fn revised_by(&self, outcome: &Outcome, witness: &Report) -> bool {
+        let JobState::Ended { outcome: known, .. } = &self.state else {
+            return true;
+        };
+        match (known, outcome) {
+            (known, outcome) if known == outcome => false,
+            (Outcome::Unknown, _) => true,
+            // Once ended, nobody remembers here that it was we who asked.
+            (Outcome::Cancelled { by }, Outcome::Cancelled { .. }) => by == SOMEBODY,
+            // The marker is not read again; its contradiction stands.
+            (
+                Outcome::Failed {
+                    cause: Cause::MarkerDisagrees { .. },
+                },
+                Outcome::Completed,
+            ) => false,
+            _ => witness.source == Source::Squeue,
+        }
     }
 
     /// The raw lines that decided: two when the marker contradicts Slurm.
@@ -516,7 +593,10 @@ impl Job {
         }
     }
 
-    fn outcome_of(&self, end: &End, witness: &Report, marker: Option<&Report>) -> Outcome {
+    fn outcome_of(&self, end: &End, witness: &Report, reports: &[Report]) -> Outcome {
+        let marker = reports
+            .iter()
+            .find(|report| report.source == Source::Marker);
         let exit = self.attempts.last().and_then(|attempt| attempt.exit);
         let failed = |cause| Outcome::Failed { cause };
         match end {
@@ -538,11 +618,15 @@ impl Job {
                 code: exit.map(|exit| exit.code),
                 signal: exit.map(|exit| exit.signal).filter(|signal| *signal != 0),
             }),
-            End::Cancelled { by_uid } => Outcome::Cancelled {
-                by: match by_uid {
+            End::Cancelled { .. } => Outcome::Cancelled {
+                // squeue does not say who it was; the records may.
+                by: match reports.iter().find_map(|report| match report.state {
+                    Seen::Ended(End::Cancelled { by_uid }) => by_uid,
+                    _ => None,
+                }) {
                     _ if self.cancel_asked.is_some() => "you".into(),
                     Some(uid) => format!("user {uid}"),
-                    None => "somebody else".into(),
+                    None => SOMEBODY.into(),
                 },
             },
             End::TimeLimit => failed(Cause::TimeLimit),
@@ -571,19 +655,44 @@ impl Job {
         self.state = JobState::Ended { outcome, ended };
     }
 
+    /// Forgets the end of the newest attempt: it lives.
     fn reopen(&mut self) {
         if let (JobState::Ended { .. }, Some(attempt)) = (&self.state, self.attempts.last_mut()) {
             attempt.ended = None;
             attempt.outcome = None;
+            attempt.exit = None;
         }
     }
 
-    /// Takes over what the witness says beside the state, as far as it is news worth a row.
-    fn note(&mut self, witness: &Report) {
+    /// It waits (again): if it was on its nodes, they are its nodes no more, and it will be started
+    /// once more.
+    fn go_back_to_the_queue(&mut self, witness: &Report) {
+        let ran = match &self.state {
+            JobState::Running { .. } => true,
+            JobState::Ended { outcome, .. } => *outcome != Outcome::Unknown,
+            _ => false,
+        };
+        self.reopen();
+        if let Some(attempt) = self.attempts.last_mut()
+            && ran
+        {
+            attempt.exit = None;
+            attempt.nodes = None;
+            if witness.restarts.is_none() && attempt.started.is_some() {
+                attempt.restarts += 1;
+            }
+        }
+    }
+
+    /// Takes over what is said beside the state, as far as it is news worth a row. The witness is
+    /// believed; the others fill gaps, so that two spellings of one thing do not alternate.
+    fn note(&mut self, witness: &Report, reports: &[Report]) {
         let Some(attempt) = self.attempts.last_mut() else {
             return;
         };
-        attempt.word = Some(witness.word.clone());
+        if !witness.word.is_empty() {
+            attempt.word = Some(witness.word.clone());
+        }
         if matches!(witness.state, Seen::Waiting { .. }) {
             attempt.reason.clone_from(&witness.reason);
             // Slurm's estimate moves a little with every scheduling cycle; that is no news.
@@ -597,45 +706,29 @@ impl Job {
         } else {
             attempt.reason = None;
         }
-        self.note_details(std::slice::from_ref(witness));
-    }
-
-    fn note_details(&mut self, reports: &[Report]) {
-        let Some(attempt) = self.attempts.last_mut() else {
-            return;
-        };
-        for report in reports {
-            if report.exit.is_some() && (attempt.exit.is_none() || report.source != Source::Marker)
-            {
-                attempt.exit = report.exit;
-            }
-            if report.nodes.is_some() {
-                attempt.nodes.clone_from(&report.nodes);
-            }
-            if report.partition.is_some() {
-                attempt.partition.clone_from(&report.partition);
-            }
-            if report.time_limit.is_some() {
-                attempt.time_limit = report.time_limit;
-            }
-            if report.max_rss.is_some() {
-                attempt.max_rss = report.max_rss;
-            }
-            if let Some(restarts) = report.restarts {
-                attempt.restarts = attempt.restarts.max(restarts);
-            }
-            if matches!(report.state, Seen::Ended(_)) && report.started.is_some() {
-                attempt.started = report.started;
-            }
+        if witness.source == Source::Marker {
+            // Its own word about its end is less than the batch system's.
+            fill(&mut attempt.exit, witness.exit.as_ref());
+        } else {
+            replace(&mut attempt.exit, witness.exit.as_ref());
         }
-    }
-
-    fn count_restart(&mut self, witness: &Report, was_running: bool) {
-        if let Some(attempt) = self.attempts.last_mut()
-            && witness.restarts.is_none()
-            && was_running
-        {
-            attempt.restarts += 1;
+        replace(&mut attempt.nodes, witness.nodes.as_ref());
+        replace(&mut attempt.partition, witness.partition.as_ref());
+        replace(&mut attempt.time_limit, witness.time_limit.as_ref());
+        replace(&mut attempt.max_rss, witness.max_rss.as_ref());
+        if matches!(witness.state, Seen::Ended(_)) {
+            replace(&mut attempt.started, witness.started.as_ref());
+        }
+        for report in reports {
+            if matches!(report.state, Seen::Ended(_)) && matches!(witness.state, Seen::Ended(_)) {
+                fill(&mut attempt.exit, report.exit.as_ref());
+                fill(&mut attempt.started, report.started.as_ref());
+            }
+            fill(&mut attempt.nodes, report.nodes.as_ref());
+            fill(&mut attempt.partition, report.partition.as_ref());
+            fill(&mut attempt.time_limit, report.time_limit.as_ref());
+            fill(&mut attempt.max_rss, report.max_rss.as_ref());
+            attempt.restarts = attempt.restarts.max(report.restarts.unwrap_or(0));
         }
     }
 

@@ -175,13 +175,13 @@ fn bodies<'w>(name: &str, words: &'w [Word]) -> Vec<&'w Word> {
         // Conditions are not scripts: every word behind a condition, `else` or `then` is.
         "if" => {
             let mut found = Vec::new();
-            let mut test = true;
+            let mut condition = true;
             for word in tail(1) {
                 let text = word.literal();
                 match text.as_deref() {
-                    Some("then" | "else") => test = false,
-                    Some("elseif") => test = true,
-                    _ if test => test = false,
+                    Some("then" | "else") => condition = false,
+                    Some("elseif") => condition = true,
+                    _ if condition => condition = false,
                     _ => found.extend(Some(word).filter(braced)),
                 }
             }

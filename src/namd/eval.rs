@@ -165,6 +165,7 @@ impl<'f> Machine<'f> {
             channels: Rc::default(),
             started: Tri::No,
             ran: Tri::No,
+            callback: None,
             step: None,
             directory: Some(String::new()),
             open: None,
@@ -321,17 +322,16 @@ impl<'f> Machine<'f> {
     }
 
     fn run_code(&mut self, code: Code) -> Flow {
-        let script = match self.scripts.get(&code) {
-            Some(script) => Rc::clone(script),
-            None => {
-                self.charge(code.span.end - code.span.start)?;
-                let Some(source) = self.files.get(code.file) else {
-                    return Ok(Value::empty());
-                };
-                let script = Rc::new(tcl::parse(source.text(), code.span.start, code.span.end));
-                self.scripts.insert(code, Rc::clone(&script));
-                script
-            }
+        let script = if let Some(script) = self.scripts.get(&code) {
+            Rc::clone(script)
+        } else {
+            self.charge(code.span.end - code.span.start)?;
+            let Some(source) = self.files.get(code.file) else {
+                return Ok(Value::empty());
+            };
+            let script = Rc::new(tcl::parse(source.text(), code.span.start, code.span.end));
+            self.scripts.insert(code, Rc::clone(&script));
+            script
         };
         self.run_script(&script, At::File(code.file))
     }

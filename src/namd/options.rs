@@ -209,15 +209,15 @@ impl<'t> Options<'t> {
             complaint.other = Some(first.name_place);
             out.push(complaint);
         }
-        if let (true, Some(value)) = (first.certain, first.value.text()) {
-            if let Some(problem) = wrong_value(keyword, value) {
-                let message = format!("`{}` {problem}; NAMD stops at startup.", keyword.name);
-                out.push(Complaint::error(
-                    Code::InvalidValue,
-                    first.value_place,
-                    message,
-                ));
-            }
+        if let (true, Some(value)) = (first.certain, first.value.text())
+            && let Some(problem) = wrong_value(keyword, value)
+        {
+            let message = format!("`{}` {problem}; NAMD stops at startup.", keyword.name);
+            out.push(Complaint::error(
+                Code::InvalidValue,
+                first.value_place,
+                message,
+            ));
         }
     }
 
@@ -305,18 +305,18 @@ impl<'t> Options<'t> {
             ("exclude", &["none", "1-2", "1-3", "1-4", "scaled1-4"][..]),
             ("rigidBonds", &["all", "water", "none"][..]),
         ] {
-            if let Some(value) = self.text(name) {
-                if !allowed.contains(&value.to_ascii_lowercase().as_str()) {
-                    let message = format!(
-                        "`{name}` cannot be `{value}`; it is one of {}. NAMD stops at startup.",
-                        allowed.join(", ")
-                    );
-                    out.push(Complaint::error(
-                        Code::InvalidValue,
-                        self.place(name),
-                        message,
-                    ));
-                }
+            if let Some(value) = self.text(name)
+                && !allowed.contains(&value.to_ascii_lowercase().as_str())
+            {
+                let message = format!(
+                    "`{name}` cannot be `{value}`; it is one of {}. NAMD stops at startup.",
+                    allowed.join(", ")
+                );
+                out.push(Complaint::error(
+                    Code::InvalidValue,
+                    self.place(name),
+                    message,
+                ));
             }
         }
     }
@@ -356,30 +356,29 @@ impl<'t> Options<'t> {
                     self.place("switching"),
                     message.into(),
                 ));
-            } else if let (Some(from), Some(cutoff)) = (self.number("switchdist"), cutoff) {
-                if from > cutoff {
-                    let message =
-                        format!("`switchdist` ({from}) must be between 0 and cutoff ({cutoff}).");
-                    out.push(Complaint::error(
-                        Code::Conflict,
-                        self.place("switchdist"),
-                        message,
-                    ));
-                }
+            } else if let (Some(from), Some(cutoff)) = (self.number("switchdist"), cutoff)
+                && from > cutoff
+            {
+                let message =
+                    format!("`switchdist` ({from}) must be between 0 and cutoff ({cutoff}).");
+                out.push(Complaint::error(
+                    Code::Conflict,
+                    self.place("switchdist"),
+                    message,
+                ));
             }
         }
-        if self.is_set("pairlistdist") == Tri::Yes {
-            if let (Some(list), Some(cutoff)) = (self.number("pairlistdist"), cutoff) {
-                if list < cutoff {
-                    let message =
-                        format!("`pairlistdist` ({list}) must not be less than cutoff ({cutoff}).");
-                    out.push(Complaint::error(
-                        Code::Conflict,
-                        self.place("pairlistdist"),
-                        message,
-                    ));
-                }
-            }
+        if self.is_set("pairlistdist") == Tri::Yes
+            && let (Some(list), Some(cutoff)) = (self.number("pairlistdist"), cutoff)
+            && list < cutoff
+        {
+            let message =
+                format!("`pairlistdist` ({list}) must not be less than cutoff ({cutoff}).");
+            out.push(Complaint::error(
+                Code::Conflict,
+                self.place("pairlistdist"),
+                message,
+            ));
         }
     }
 

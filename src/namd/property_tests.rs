@@ -264,7 +264,10 @@ fn hostile_files_end_soon() {
         ("lists", fill("lappend l a b c d\n")),
         (
             "arrays",
-            (0..40_000).map(|n| format!("set a({n}) {n}\n")).collect(),
+            (0..40_000)
+                .map(|n| format!("set a({n}) {n}\n"))
+                .collect::<Vec<_>>()
+                .concat(),
         ),
         ("runs", fill("run 20\n")),
         ("sources", fill("source x.tcl\n")),

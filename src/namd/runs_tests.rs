@@ -48,9 +48,10 @@ fn disk() -> Disk {
 
 fn analyse(name: &str) -> Analysis {
     let mut disk = disk();
-    let path = match name.starts_with(|c: char| c.is_ascii_digit()) {
-        true => format!("{name}.namd"),
-        false => format!("cases/{name}.namd"),
+    let path = if name.starts_with(|c: char| c.is_ascii_digit()) {
+        format!("{name}.namd")
+    } else {
+        format!("cases/{name}.namd")
     };
     let bytes = std::fs::read(PathBuf::from(RUNS).join(path)).unwrap();
     // This one was run in a directory below the others.

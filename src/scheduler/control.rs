@@ -5,7 +5,7 @@
 //! | `lock.<k>` | the submission, a symbolic link | who submits: `<tag> <host> <pid>`; the highest `k` counts |
 //! | `over.<k>` | the submission | that lock is given back: nothing was submitted under it |
 //! | `sending.<k>` | the submission | from here on the batch system may have the job |
-//! | `sbatch.out.<k>`, `sbatch.err.<k>` | sbatch | its answer, before anybody reads it |
+//! | `answer.<k>`, `errors.<k>` | whoever was asked | its answer, before anybody reads it |
 //! | `receipt` | the submission | `receipt 1 <tag> <id> <epoch> .` |
 //! | `job.sbatch`, `job.sh` | the submission | the job script |
 //! | `owner` | the job, a symbolic link | the one job that may run in this directory: `<id>` |

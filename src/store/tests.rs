@@ -36,47 +36,33 @@ fn job(n: u32) -> Job {
     let created_at = at(i64::from(n));
     let id = JobId::new(&name, created_at, u128::from(n));
     let path = |root: &str| RemotePath::parse(&format!("{root}/{id}")).unwrap();
-    Job {
-        spec: JobSpec {
-            cluster: if n.is_multiple_of(2) { "even" } else { "odd" }.into(),
-            config_path: format!("/home/ada/ubq/run{n}.namd"),
-            config_sha256: format!("{n:064x}"),
-            config_in_tree: "ubq/run.namd".into(),
-            output_dirs: vec!["ubq/out".into()],
-            files: vec![JobFile {
-                local: "/home/ada/common/par_all36_prot.prm".into(),
-                in_tree: "common/par_all36_prot.prm".into(),
-                bytes: 9_007_199_254_740_993,
-                sha256: "ab".repeat(32),
-                role: "parameters".into(),
-            }],
-            project_dir: path("/project"),
-            scratch_dir: path("/scratch"),
-            resources: Resources {
-                ntasks: Some(4),
-                extra: vec!["--mail-type=END".into()],
-                ..Resources::default()
-            },
-            launch: None,
-            labels: BTreeMap::from([("study".into(), format!("Größe {n}"))]),
-            idempotency_key: None,
-            total_steps: Some(50_000),
-            name,
+    let spec = JobSpec {
+        cluster: if n.is_multiple_of(2) { "even" } else { "odd" }.into(),
+        config_path: format!("/home/ada/ubq/run{n}.namd"),
+        config_sha256: format!("{n:064x}"),
+        config_in_tree: "ubq/run.namd".into(),
+        output_dirs: vec!["ubq/out".into()],
+        files: vec![JobFile {
+            local: "/home/ada/common/par_all36_prot.prm".into(),
+            in_tree: "common/par_all36_prot.prm".into(),
+            bytes: 9_007_199_254_740_993,
+            sha256: "ab".repeat(32),
+            role: "parameters".into(),
+        }],
+        project_dir: path("/project"),
+        scratch_dir: path("/scratch"),
+        resources: Resources {
+            ntasks: Some(4),
+            extra: vec!["--mail-type=END".into()],
+            ..Resources::default()
         },
-        created_at,
-        updated_at: created_at,
-        state: JobState::Created,
-        status_since: created_at,
-        attempts: Vec::new(),
-        error: None,
-        cancel_asked: None,
-        delete_remote: false,
-        delete_asked: None,
-        archive_asked: None,
-        absence: None,
-        seen: None,
-        id,
-    }
+        launch: None,
+        labels: BTreeMap::from([("study".into(), format!("Größe {n}"))]),
+        idempotency_key: None,
+        total_steps: Some(50_000),
+        name,
+    };
+    Job::new(id, spec, JobState::Created, created_at)
 }
 
 /// The same, its files still on their way.
@@ -191,6 +177,7 @@ fn every_state() -> Vec<Job> {
             ));
             job.cancel_asked = Some(at(42));
             job.delete_asked = Some(at(43));
+            job.delete_remote = true;
             job.archive_asked = Some(at(44));
             job.spec.idempotency_key = Some(format!("key {n}"));
         }
@@ -203,9 +190,11 @@ fn every_state() -> Vec<Job> {
 /// Both journals must keep the same promises.
 const JOURNALS: [Journal; 2] = [Journal::WriteAhead, Journal::Rollback];
 
+/// Opens a store as the tests do: on a loaded machine a writer may have to wait long for its turn.
 fn open(dir: &Path, journal: Journal) -> Store {
     let options = Options {
         journal,
+        busy_timeout: Duration::from_mins(2),
         ..Options::default()
     };
     Store::open(dir, options).unwrap()

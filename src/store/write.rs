@@ -80,13 +80,25 @@ impl Store {
 
     /// Removes a job with its history, and leaves a tombstone. Returns the tombstone's number, or 0
     /// if the job was hidden: nobody has heard of it, so there is nothing to tell and no tombstone.
+    ///
+    /// A job that is on its way, in the queue or running is refused: another process may have
+    /// submitted it since the caller looked.
     pub fn delete(&self, id: &JobId, now: Timestamp) -> Result<u64> {
         self.write(|db| {
-            let hidden: bool = db
-                .prepare_cached("SELECT hidden FROM jobs WHERE job_id = ?1")?
-                .query_row([id.as_str()], |row| row.get(0))
+            let (hidden, active): (bool, bool) = db
+                .prepare_cached("SELECT hidden, active FROM jobs WHERE job_id = ?1")?
+                .query_row([id.as_str()], |row| Ok((row.get(0)?, row.get(1)?)))
                 .optional()?
                 .ok_or_else(|| not_found(id))?;
+            if active {
+                return Err(Error::new(
+                    ErrorKind::RefusedInState,
+                    format!("Job {id} has been submitted and has not ended."),
+                )
+                .hinted("Cancel it and wait for its end; then delete it.")
+                .of_job(id)
+                .into());
+            }
             let seq = if hidden { 0 } else { bury(db, id, now)? };
             remove(db, id)?;
             Ok(seq)

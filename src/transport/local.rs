@@ -10,7 +10,7 @@ use std::path::Path;
 
 use async_trait::async_trait;
 
-use super::process::{Capture, Input, Terms, converse, dress};
+use super::process::{Capture, Input, LINE, Terms, converse, dress};
 use super::{Bundle, Sent, Transport, TransportError, Watcher, bundle};
 use crate::shell::{Command, Output, RemotePath};
 pub(super) use files::Part;
@@ -37,9 +37,9 @@ impl Local {
         pieces: Option<bundle::Pieces>,
         watch: Option<&Watcher>,
     ) -> Result<(Output, Vec<Sent>), TransportError> {
-        let (line, mut head) = dress(&command.script);
+        let mut head = dress(&command.script);
         head.extend_from_slice(&command.input);
-        let (mut running, stdin) = Running::start(&line, command.idempotent)?;
+        let (mut running, stdin) = Running::start(LINE, command.idempotent)?;
         let mut capture = Capture::new();
         let input = Input { head, pieces };
         let terms = Terms {

@@ -12,7 +12,7 @@ use tokio::time::{Instant, sleep_until};
 
 use super::bundle::{Piece, Pieces};
 use super::{Sent, TransportError, Watcher};
-use crate::shell::{self, Command, ExitStatus, Output};
+use crate::shell::{Command, ExitStatus, Output};
 
 /// Standard output beyond this is an error, not an answer.
 pub(super) const STDOUT_LIMIT: usize = 64 * 1024 * 1024;
@@ -28,10 +28,19 @@ const GRACE: Duration = Duration::from_secs(5);
 pub(super) const MARK: &[u8] = b"\x1enamdrunner\n";
 const PRINT_MARK: &str = r"printf '\036namdrunner\n';printf '\036namdrunner\n' >&2;";
 
-/// The login-shell line for a script, and what precedes its own input on standard input.
-pub(super) fn dress(script: &str) -> (String, Vec<u8>) {
-    let whole = format!("{PRINT_MARK}{script}");
-    (shell::exec_line(whole.len()), whole.into_bytes())
+/// The line every login shell is handed, whatever the command: it starts an `sh` that waits for the
+/// length of a script and then for the script, and leaves the rest of its input to it.
+///
+/// It means the same to sh, bash, zsh, ksh, csh, tcsh and fish. Because it does not depend on the
+/// command, a shell can be started ahead. `read` takes no byte too many from a pipe (POSIX), nor
+/// does `dd`: of GNU and busybox with the flag in one read or two, elsewhere byte by byte.
+pub(super) const LINE: &str = "exec sh -c 'read -r n && eval \"$(dd bs=$n count=1 \
+     iflag=fullblock 2>/dev/null || dd bs=1 count=$n 2>/dev/null)\"'";
+
+/// What a shell started by [`LINE`] reads before the command's own input.
+pub(super) fn dress(script: &str) -> Vec<u8> {
+    let length = PRINT_MARK.len() + script.len();
+    format!("{length}\n{PRINT_MARK}{script}").into_bytes()
 }
 
 /// A started command as a transport sees it.
@@ -296,6 +305,11 @@ impl Capture {
         });
     }
 
+    /// Whether the script has begun. If not, and the process has ended, nothing of it ran.
+    pub(super) fn begun(&self) -> bool {
+        matches!(self.out_mark, Mark::Seen) || matches!(self.err_mark, Mark::Seen)
+    }
+
     /// The answer, or why the script never began.
     pub(super) fn finish(
         mut self,
@@ -411,6 +425,40 @@ mod tests {
         let got = output(&[], &[&flood]).unwrap();
         assert_eq!(got.stderr.len(), STDERR_KEPT);
         assert!(got.stderr.ends_with(b"99999\n"));
+    }
+
+    #[test]
+    fn a_script_is_read_exactly_however_it_arrives() {
+        use std::io::Write as _;
+        use std::process::{Command, Stdio};
+        let script = "cat; exit 3";
+        let input = [&dress(script)[..], b"its\0input"].concat();
+        // All at once, byte by byte, and without the flag of GNU's `dd`.
+        for (step, dd) in [
+            (usize::MAX, ""),
+            (1, ""),
+            (
+                usize::MAX,
+                "dd() { case $* in *fullblock*) return 1;; esac; command dd \"$@\"; }; ",
+            ),
+        ] {
+            let line = LINE.replacen("read", &format!("{dd}read"), 1);
+            let mut child = Command::new("sh")
+                .args(["-c", &line])
+                .stdin(Stdio::piped())
+                .stdout(Stdio::piped())
+                .stderr(Stdio::piped())
+                .spawn()
+                .unwrap();
+            let mut stdin = child.stdin.take().unwrap();
+            for part in input.chunks(step.min(input.len())) {
+                stdin.write_all(part).unwrap();
+            }
+            drop(stdin);
+            let output = child.wait_with_output().unwrap();
+            assert_eq!(output.stdout, [MARK, b"its\0input"].concat());
+            assert_eq!(output.status.code(), Some(3));
+        }
     }
 
     #[test]

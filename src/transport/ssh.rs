@@ -37,8 +37,10 @@ pub struct SshSettings {
     /// Files of known host keys. None given means `~/.ssh/known_hosts`, `~/.ssh/known_hosts2` and
     /// `/etc/ssh/ssh_known_hosts`.
     pub known_hosts: Vec<PathBuf>,
-    /// Whether to ask the agent at `SSH_AUTH_SOCK`.
+    /// Whether to ask the SSH agent.
     pub use_agent: bool,
+    /// The agent's socket; none means what `SSH_AUTH_SOCK` names.
+    pub agent_socket: Option<PathBuf>,
     /// Time for reaching the host and logging in, each; also the longest wait for a turn to open a
     /// connection or a channel.
     pub connect_timeout: Duration,
@@ -48,7 +50,14 @@ pub struct SshSettings {
     /// Least time between two openings of the connection, so that a broken network or a wrong key
     /// does not look like an attack to the site. Zero for tests.
     pub open_spacing: Duration,
+    /// Whether to keep a shell waiting on the cluster for the next command, which saves it two
+    /// round trips and the start of the shell. It is one sleeping process while commands are
+    /// frequent, and is let go after [`READY_FOR`] without any.
+    pub shell_ahead: bool,
 }
+
+/// How long a shell started ahead waits for a command.
+pub const READY_FOR: Duration = Duration::from_mins(2);
 
 impl SshSettings {
     /// Settings for a host with what suits most sites: port 22, the agent, 20 s to connect, a dead
@@ -61,9 +70,11 @@ impl SshSettings {
             identity_files: Vec::new(),
             known_hosts: Vec::new(),
             use_agent: true,
+            agent_socket: None,
             connect_timeout: Duration::from_secs(20),
             keepalive: Duration::from_secs(10),
             open_spacing: Duration::from_secs(15),
+            shell_ahead: true,
         }
     }
 }
@@ -75,7 +86,7 @@ impl SshSettings {
 /// [`SshSettings::open_spacing`], doubled with each failure in a row up to a minute (host not
 /// reached) or ten (login or host key refused). [`Transport::close`] forgets the failures.
 ///
-/// A command that runs into its timeout is ended (`TERM`) if it is idempotent; one with an effect
+/// A command that runs into its timeout, or whose caller goes away, is ended (`TERM`) if it is idempotent; one with an effect
 /// is left to finish unheard, because ending it halfway is worse than not knowing.
 #[derive(Debug)]
 pub struct Ssh {
@@ -90,34 +101,33 @@ impl Ssh {
         }
     }
 
-    /// Runs a script with what follows it on standard input.
+    /// Runs a command, with what is still being made after its input.
     async fn talk(
         &self,
         command: &Command,
         pieces: Option<bundle::Pieces>,
         watch: Option<&Watcher>,
-        capture: Capture,
+        mut capture: Capture,
     ) -> Result<(Output, Vec<Sent>), TransportError> {
-        let (line, mut head) = dress(&command.script);
-        head.extend_from_slice(&command.input);
-        let mut capture = capture;
+        let place = self.link.place();
         let terms = Terms {
             watch,
-            ..Terms::of(command, self.link.place())
+            ..Terms::of(command, place)
         };
-        let opened = self.link.session(command.timeout);
         let mut session = match watch {
             Some(watch) => watch
                 .cancel
-                .run_until_cancelled(opened)
+                .run_until_cancelled(self.link.session(command))
                 .await
                 .ok_or(TransportError::Cancelled)??,
-            None => opened.await?,
+            None => self.link.session(command).await?,
         };
-        let input = session.start(&line, command).await?;
-        let feed = Input { head, pieces };
-        let (status, sent) = converse(&mut session, input, feed, &mut capture, &terms).await?;
-        Ok((capture.finish(status, self.link.place())?, sent))
+        let mut head = dress(&command.script);
+        head.extend_from_slice(&command.input);
+        let input = Input { head, pieces };
+        let to = session.input()?;
+        let (status, sent) = converse(&mut session, to, input, &mut capture, &terms).await?;
+        Ok((capture.finish(status, place)?, sent))
     }
 }
 
@@ -148,7 +158,7 @@ impl Transport for Ssh {
     ) -> Result<Vec<u8>, TransportError> {
         let command = files::read_from(path, offset, max);
         let output = self.run(&command).await?;
-        files::refused(&output, path).map_or(Ok(output.stdout), Err)
+        files::part(output, path)
     }
 
     async fn get(

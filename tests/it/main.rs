@@ -8,6 +8,7 @@
 )]
 
 mod cluster;
+mod readme;
 mod support;
 mod tidy;
 mod wire;

@@ -4,6 +4,8 @@
 //! direction delivers what it reads after the delay, in order, with no limit of rate; at most 64 MiB
 //! are on their way.
 
+#![allow(dead_code, unreachable_pub, reason = "each includer uses a part of it")]
+
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
@@ -11,7 +13,7 @@ use std::time::Duration;
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream, tcp};
-use tokio::sync::{mpsc, watch};
+use tokio::sync::{Notify, mpsc, watch};
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, sleep_until};
 
@@ -141,20 +143,23 @@ async fn carry(near: TcpStream, shared: Arc<Shared>) {
     let (near_in, near_out) = near.into_split();
     let (far_in, far_out) = far.into_split();
     let this = Arc::new(Connection {
+        end: Notify::new(),
         generation,
         delivered: AtomicU64::new(0),
         shared,
     });
     let there = one_way(near_in, far_out, Arc::clone(&this));
-    let back = one_way(far_in, near_out, this);
+    let back = one_way(far_in, near_out, Arc::clone(&this));
     tokio::select! {
         // A half that ends leaves the other its time: SSH and HTTP both close that way.
         _ = async { tokio::join!(there, back) } => {}
         _ = cuts.changed() => {}
+        () = this.end.notified() => {}
     }
 }
 
 struct Connection {
+    end: Notify,
     generation: u64,
     delivered: AtomicU64,
     shared: Arc<Shared>,
@@ -170,7 +175,11 @@ async fn one_way(mut from: tcp::OwnedReadHalf, to: tcp::OwnedWriteHalf, this: Ar
                 break;
             };
             let delay = Duration::from_micros(this.shared.delay.load(Ordering::SeqCst));
-            if queue.send((Instant::now() + delay, bytes.to_vec())).await.is_err() {
+            if queue
+                .send((Instant::now() + delay, bytes.to_vec()))
+                .await
+                .is_err()
+            {
                 break;
             }
         }
@@ -197,7 +206,7 @@ async fn deliver(
         let so_far = this.delivered.fetch_add(count, Ordering::SeqCst) + count;
         let limit = shared.cut_after.load(Ordering::SeqCst);
         if limit > 0 && so_far >= limit {
-            shared.cuts.send_modify(|cuts| *cuts += 1);
+            this.end.notify_one();
         }
     }
 }

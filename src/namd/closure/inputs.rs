@@ -168,7 +168,7 @@ impl Work<'_> {
     }
 
     fn input(&mut self, used: &InputUse, active: Tri, outputs: &Outputs) -> Option<Input> {
-        let startup = self.trace.startup.clone().flatten();
+        let startup = self.trace.startup.clone();
         let base = match &used.base {
             Base::Startup => startup,
             Base::Directory(directory) => directory.clone(),
@@ -180,7 +180,7 @@ impl Work<'_> {
             (Err(why), _) => Err(why.reason.clone()),
         };
         let path = match (used.purpose, path) {
-            (Purpose::State, Ok(path)) => self.state_file(&path),
+            (Purpose::State, Ok(path)) => Ok(self.state_file(&path)),
             (_, path) => path.map(Some),
         };
         let certain = used.certain && active == Tri::Yes && used.purpose != Purpose::Probe;
@@ -256,16 +256,15 @@ impl Work<'_> {
 
     /// Which file Colvars takes for a state: with the suffix, or as it is
     /// (`colvarmodule::setup_input`). `None` while it is not known.
-    fn state_file(&mut self, value: &str) -> Result<Option<String>, String> {
+    fn state_file(&mut self, value: &str) -> Option<String> {
         let stem = value.strip_suffix(STATE_SUFFIX).unwrap_or(value);
         let full = format!("{stem}{STATE_SUFFIX}");
         let with = self.look(&full, Want::Kind).cloned();
         let bare = self.look(stem, Want::Kind).cloned();
-        Ok(match (with, bare) {
-            (None, _) | (_, None) => None,
-            (Some(Found::Missing), Some(Found::File { .. })) => Some(stem.to_owned()),
+        match (with?, bare?) {
+            (Found::Missing, Found::File { .. }) => Some(stem.to_owned()),
             _ => Some(full),
-        })
+        }
     }
 
     fn literal(&self, spot: super::super::eval::trace::Spot) -> LiteralPath {
@@ -299,11 +298,11 @@ impl Work<'_> {
         } else {
             Severity::Warning
         };
-        if let InputState::File { bytes } = input.state {
-            if let Some(problem) = broken(used, bytes) {
-                let message = format!("`{path}` behind `{keyword}` {problem}.");
-                self.complain(grave, Code::InputBroken, place, message);
-            }
+        if let InputState::File { bytes } = input.state
+            && let Some(problem) = broken(used, bytes)
+        {
+            let message = format!("`{path}` behind `{keyword}` {problem}.");
+            self.complain(grave, Code::InputBroken, place, message);
         }
         if has_odd_bytes(path) {
             let message = format!(
@@ -350,7 +349,7 @@ impl Work<'_> {
                 self.complain(Severity::Warning, Code::OnClusterOnly, place, message);
             }
             InputState::File { .. } if input.is_absolute() => {
-                self.judge_absolute(used, input, place, grave)
+                self.judge_absolute(used, input, place, grave);
             }
             InputState::File { .. } if !used.after_run && outputs.kind_of(path).is_some() => {
                 let message = format!(
@@ -409,10 +408,12 @@ fn broken(used: &InputUse, bytes: u64) -> Option<String> {
     let keyword = used.parent?.name.to_ascii_lowercase();
     match keyword.as_str() {
         // namdbin: a count of atoms in 4 bytes, then three doubles for each.
-        "bincoordinates" | "binvelocities" if bytes < 4 || (bytes - 4) % 24 != 0 => Some(format!(
-            "is not a whole binary file of NAMD: its size is {bytes} bytes, and not 4 and 24 for each \
+        "bincoordinates" | "binvelocities" if bytes < 4 || !(bytes - 4).is_multiple_of(24) => {
+            Some(format!(
+                "is not a whole binary file of NAMD: its size is {bytes} bytes, and not 4 and 24 for each \
              atom. It may be cut off, or be a text file"
-        )),
+            ))
+        }
         "structure" | "coordinates" | "extendedsystem" | "velocities" | "parmfile"
             if bytes == 0 =>
         {

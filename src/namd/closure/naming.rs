@@ -5,7 +5,7 @@ use super::super::eval::trace::{Base, Setting, Trace, WrittenKind};
 use super::super::eval::value::Value;
 use super::super::eval::{Place, Tri};
 use super::super::keywords::{Keyword, Names};
-use super::super::options::Options;
+use super::super::options::{Options, TOP};
 use super::super::paths;
 use super::outputs::OutputKind;
 
@@ -96,7 +96,7 @@ struct Collector<'t> {
 
 /// Every file the run writes; with `outputname` and the restart files' name.
 pub(super) fn collect(trace: &Trace) -> (Vec<Draft>, Option<String>, Option<String>) {
-    let startup = trace.startup.clone().flatten();
+    let startup = trace.startup.clone();
     let mut all = Collector {
         trace,
         options: Options::new(trace),
@@ -228,6 +228,21 @@ impl<'t> Collector<'t> {
                     false,
                 );
             }
+        }
+        // FFTW's plans are kept in a file named after version and platform.
+        let plans =
+            self.options.on("PME") != Tri::No && self.options.on("FFTWUseWisdom") != Tri::No;
+        if let (true, Some(directory)) = (plans, self.startup.as_deref()) {
+            let own = self.options.text("FFTWWisdomFile");
+            let path = paths::join(directory, own.unwrap_or("FFTW_NAMD_*.txt"));
+            self.drafts.push(Draft {
+                keyword: "FFTWWisdomFile".into(),
+                kind: OutputKind::Other,
+                path: Some(path),
+                certain: false,
+                place: TOP,
+                failed: false,
+            });
         }
         if self.options.on("accelMDG") != Tri::No {
             for setting in self

@@ -100,26 +100,26 @@ impl Work<'_> {
             });
         }
         let mut implicit = None;
-        if plan.segments.is_empty() {
-            if let Some(setting) = numsteps {
-                let last = options.integer("numsteps");
-                let steps = match (last, plan.first_step) {
-                    (Some(last), Some(first)) => u64::try_from((last - first).max(0)).ok(),
-                    _ => None,
-                };
-                plan.segments.push(Segment {
-                    kind: if minimization == Tri::Yes {
-                        SegmentKind::Minimize
-                    } else {
-                        SegmentKind::Numsteps
-                    },
-                    steps,
-                    first_step: plan.first_step,
-                    certain: true,
-                    site: self.site(setting.value_place),
-                });
-                implicit = Some((setting.value_place, steps));
-            }
+        if plan.segments.is_empty()
+            && let Some(setting) = numsteps
+        {
+            let last = options.integer("numsteps");
+            let steps = match (last, plan.first_step) {
+                (Some(last), Some(first)) => u64::try_from((last - first).max(0)).ok(),
+                _ => None,
+            };
+            plan.segments.push(Segment {
+                kind: if minimization == Tri::Yes {
+                    SegmentKind::Minimize
+                } else {
+                    SegmentKind::Numsteps
+                },
+                steps,
+                first_step: plan.first_step,
+                certain: true,
+                site: self.site(setting.value_place),
+            });
+            implicit = Some((setting.value_place, steps));
         }
         let whole = self.trace.open.is_none() && !self.trace.exhausted;
         plan.total_steps = plan

@@ -1,5 +1,6 @@
 //! Operators and functions of Tcl's expressions.
 
+use std::cmp::Ordering;
 use std::rc::Rc;
 
 use super::super::tcl::number::{self, Num};
@@ -133,54 +134,81 @@ pub(super) fn arithmetic(op: &str, left: Num, right: Num) -> Eval {
     Ok(Operand::Num(Num::Float(result)))
 }
 
-/// Calls a math function: outer `None` for an unknown one or wrong arguments,
-/// inner `None` for a result that is not worked out.
-pub(super) fn call(name: &str, args: &[Num]) -> Option<Option<Num>> {
-    let float = |x: f64| Some(x.is_finite().then_some(Num::Float(x)));
+/// What calling a math function comes to.
+pub(super) enum Called {
+    /// Its result.
+    Number(Num),
+    /// It has one that is not worked out here.
+    NotFollowed,
+    /// There is no such function, or it takes other arguments.
+    Wrong,
+}
+
+/// Calls a math function.
+pub(super) fn call(name: &str, args: &[Num]) -> Called {
+    let float = |x: f64| {
+        if x.is_finite() {
+            Called::Number(Num::Float(x))
+        } else {
+            Called::NotFollowed
+        }
+    };
+    let int = |n: Option<i128>| n.map_or(Called::NotFollowed, |n| Called::Number(Num::Int(n)));
     let whole = |x: f64| {
         #[allow(clippy::cast_possible_truncation)] // the range is checked
-        Some((x.abs() < 1e30).then(|| Num::Int(x.trunc() as i128)))
+        int((x.abs() < 1e30).then(|| x.trunc() as i128))
     };
-    if let [a] = args {
-        let x = a.as_float();
-        return match (name, *a) {
-            ("abs", Num::Int(n)) => Some(n.checked_abs().map(Num::Int)),
-            ("abs", Num::Float(x)) => float(x.abs()),
-            ("int" | "wide" | "entier" | "round", Num::Int(n)) => Some(Some(Num::Int(n))),
-            ("int" | "wide" | "entier", _) => whole(x),
-            ("round", _) => whole(x.round()),
-            ("double", _) => float(x),
-            ("ceil", _) => float(x.ceil()),
-            ("floor", _) => float(x.floor()),
-            ("sqrt", _) => float(x.sqrt()),
-            ("isqrt", Num::Int(n)) if n >= 0 => Some(Some(Num::Int(n.isqrt()))),
-            ("exp", _) => float(x.exp()),
-            ("log", _) => float(x.ln()),
-            ("log10", _) => float(x.log10()),
-            ("sin", _) => float(x.sin()),
-            ("cos", _) => float(x.cos()),
-            ("tan", _) => float(x.tan()),
-            ("asin", _) => float(x.asin()),
-            ("acos", _) => float(x.acos()),
-            ("atan", _) => float(x.atan()),
-            ("sinh", _) => float(x.sinh()),
-            ("cosh", _) => float(x.cosh()),
-            ("tanh", _) => float(x.tanh()),
-            ("min" | "max", number) => Some(Some(number)),
-            _ => None,
-        };
-    }
+    let least = |least: Ordering| {
+        let mut rest = args.iter().copied();
+        let first = rest.next()?;
+        Some(rest.fold(first, |best, next| {
+            if next.as_float().partial_cmp(&best.as_float()) == Some(least) {
+                next
+            } else {
+                best
+            }
+        }))
+    };
     match (name, args) {
-        ("pow", [a, b]) => float(a.as_float().powf(b.as_float())),
-        ("fmod", [a, b]) => float(a.as_float() % b.as_float()),
-        ("hypot", [a, b]) => float(a.as_float().hypot(b.as_float())),
-        ("atan2", [a, b]) => float(a.as_float().atan2(b.as_float())),
-        ("min", [first, rest @ ..]) => Some(Some(rest.iter().fold(*first, |a, b| {
-            if b.as_float() < a.as_float() { *b } else { a }
-        }))),
-        ("max", [first, rest @ ..]) => Some(Some(rest.iter().fold(*first, |a, b| {
-            if b.as_float() > a.as_float() { *b } else { a }
-        }))),
-        _ => None,
+        ("min", _) => least(Ordering::Less).map_or(Called::Wrong, Called::Number),
+        ("max", _) => least(Ordering::Greater).map_or(Called::Wrong, Called::Number),
+        ("abs", [Num::Int(n)]) => int(n.checked_abs()),
+        ("int" | "wide" | "entier" | "round", [Num::Int(n)]) => int(Some(*n)),
+        ("isqrt", [Num::Int(n)]) if *n >= 0 => int(Some(n.isqrt())),
+        ("int" | "wide" | "entier", [x]) => whole(x.as_float()),
+        ("round", [x]) => whole(x.as_float().round()),
+        ("pow", [x, y]) => float(x.as_float().powf(y.as_float())),
+        ("fmod", [x, y]) => float(x.as_float() % y.as_float()),
+        ("hypot", [x, y]) => float(x.as_float().hypot(y.as_float())),
+        ("atan2", [x, y]) => float(x.as_float().atan2(y.as_float())),
+        (name, [x]) => match one_argument(name) {
+            Some(function) => float(function(x.as_float())),
+            None => Called::Wrong,
+        },
+        _ => Called::Wrong,
     }
+}
+
+/// Functions from a float to a float.
+fn one_argument(name: &str) -> Option<fn(f64) -> f64> {
+    Some(match name {
+        "abs" => f64::abs,
+        "double" => std::convert::identity,
+        "ceil" => f64::ceil,
+        "floor" => f64::floor,
+        "sqrt" => f64::sqrt,
+        "exp" => f64::exp,
+        "log" => f64::ln,
+        "log10" => f64::log10,
+        "sin" => f64::sin,
+        "cos" => f64::cos,
+        "tan" => f64::tan,
+        "asin" => f64::asin,
+        "acos" => f64::acos,
+        "atan" => f64::atan,
+        "sinh" => f64::sinh,
+        "cosh" => f64::cosh,
+        "tanh" => f64::tanh,
+        _ => return None,
+    })
 }

@@ -17,7 +17,7 @@ impl Machine<'_> {
     /// Looks through the scripts that NAMD runs beside the configuration, and
     /// through the Colvars configurations, for further files.
     pub(super) fn run_asides(&mut self, place: Place) {
-        let startup = self.trace.startup.clone().flatten();
+        let startup = self.trace.startup.clone();
         let mut at = 0;
         while let Some(input) = self.trace.inputs.get(at).cloned() {
             at += 1;

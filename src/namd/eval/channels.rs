@@ -44,7 +44,7 @@ impl Machine<'_> {
             self.use_file("open", role, Purpose::Read, name);
             let path = path.ok().and_then(|path| {
                 (!self.is_produced(&path))
-                    .then(|| self.from_config(&path))
+                    .then(|| self.seen_from_config(&path))
                     .flatten()
             });
             match path.map(|path| self.load(&path, Want::DATA)) {
@@ -163,11 +163,11 @@ impl Machine<'_> {
         Ok(Value::known(part))
     }
 
-    pub(super) fn do_eof(&mut self, args: &[Arg]) -> Flow {
+    pub(super) fn do_eof(&mut self, args: &[Arg]) -> Value {
         match self.channel(args.first()) {
             // Tcl notices the end only when reading past it.
-            Ok((_, text, at)) => Ok(Value::truth(at > text.len())),
-            Err(unknown) => Ok(unknown),
+            Ok((_, text, at)) => Value::truth(at > text.len()),
+            Err(unknown) => unknown,
         }
     }
 }

@@ -74,23 +74,24 @@ impl Machine<'_> {
     pub(super) fn condition(&mut self, test: &Arg) -> Result<Result<bool, Rc<Why>>, Stop> {
         let value = match &test.value {
             Value::Known { text, .. } => {
-                let text = Rc::clone(text);
-                self.evaluate(&text, test.place)?
+                let expression = Rc::clone(text);
+                self.evaluate(&expression, test.place)?
             }
             Value::Unknown(why) => self.because(&Rc::clone(why)),
         };
         match value {
             Value::Unknown(why) => Ok(Err(why)),
-            Value::Known { text, .. } => match number::parse_bool(&text) {
-                Some(truth) => Ok(Ok(truth)),
-                None => {
+            Value::Known { text, .. } => {
+                if let Some(truth) = number::parse_bool(&text) {
+                    Ok(Ok(truth))
+                } else {
                     let message = format!("expected boolean value but got \"{text}\"");
                     match self.fail(Kind::ScriptError, test.place, message)? {
                         Value::Unknown(why) => Ok(Err(why)),
                         Value::Known { .. } => Ok(Ok(false)),
                     }
                 }
-            },
+            }
         }
     }
 

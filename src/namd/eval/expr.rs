@@ -5,7 +5,7 @@ use std::rc::Rc;
 use super::super::finding::Code as Kind;
 use super::super::tcl::number::{self, Num};
 use super::super::tcl::{self, Part, list};
-use super::arithmetic::{Eval, Operand, Trouble, arithmetic, call, compare, text, truth};
+use super::arithmetic::{Called, Eval, Operand, Trouble, arithmetic, call, compare, text, truth};
 use super::value::{Value, Why};
 use super::{Flow, MAX_DEPTH, Machine, Place};
 
@@ -263,33 +263,13 @@ impl Expr<'_, '_, '_> {
             "==" | "!=" | "<" | ">" | "<=" | ">=" => return Ok(compare(op, &left, &right)),
             _ => {}
         }
-        arithmetic(op, self.number(op, &left)?, self.number(op, &right)?)
-    }
-
-    fn number(&self, op: &str, operand: &Operand) -> Result<Num, Trouble> {
-        let text = match operand {
-            Operand::Num(number) => return Ok(*number),
-            Operand::Text(text) => text,
-            Operand::Unknown(why) => return Err(Trouble::Tcl(why.reason.clone())),
-        };
-        if let Some(number) = number::parse(text) {
-            return Ok(number);
-        }
-        let kind = if text.is_empty() {
-            "empty string"
-        } else {
-            "non-numeric string"
-        };
-        Err(Trouble::Tcl(format!(
-            "can't use {kind} \"{text}\" as operand of \"{op}\""
-        )))
+        arithmetic(op, to_number(op, &left)?, to_number(op, &right)?)
     }
 
     fn unary(&mut self) -> Eval {
         self.skip_space();
-        let op = match self.peek() {
-            Some(c @ ('-' | '+' | '!' | '~')) => c,
-            _ => return self.primary(),
+        let Some(op @ ('-' | '+' | '!' | '~')) = self.peek() else {
+            return self.primary();
         };
         self.pos += 1;
         self.deeper()?;
@@ -304,7 +284,7 @@ impl Expr<'_, '_, '_> {
                 None => operand,
             });
         }
-        let number = self.number(&op.to_string(), &operand)?;
+        let number = to_number(&op.to_string(), &operand)?;
         Ok(Operand::Num(match (op, number) {
             ('-', Num::Int(n)) => Num::Int(-n),
             ('-', Num::Float(x)) => Num::Float(-x),
@@ -464,18 +444,38 @@ impl Expr<'_, '_, '_> {
         }
         let numbers = args
             .iter()
-            .map(|arg| self.number(name, arg))
+            .map(|arg| to_number(name, arg))
             .collect::<Result<Vec<_>, _>>()?;
         match call(name, &numbers) {
-            Some(Some(number)) => Ok(Operand::Num(number)),
-            Some(None) => Ok(Operand::Unknown(Rc::new(Why {
+            Called::Number(number) => Ok(Operand::Num(number)),
+            Called::NotFollowed => Ok(Operand::Unknown(Rc::new(Why {
                 reason: format!("the result of {name}() is not worked out here"),
                 pattern: None,
                 failed: false,
             }))),
-            None => Err(Trouble::Tcl(format!(
+            Called::Wrong => Err(Trouble::Tcl(format!(
                 "unknown math function \"{name}\", or wrong arguments"
             ))),
         }
     }
+}
+
+/// The number an operand of `op` is.
+fn to_number(op: &str, operand: &Operand) -> Result<Num, Trouble> {
+    let text = match operand {
+        Operand::Num(number) => return Ok(*number),
+        Operand::Text(text) => text,
+        Operand::Unknown(why) => return Err(Trouble::Tcl(why.reason.clone())),
+    };
+    if let Some(number) = number::parse(text) {
+        return Ok(number);
+    }
+    let kind = if text.is_empty() {
+        "empty string"
+    } else {
+        "non-numeric string"
+    };
+    Err(Trouble::Tcl(format!(
+        "can't use {kind} \"{text}\" as operand of \"{op}\""
+    )))
 }

@@ -32,7 +32,7 @@ impl Machine<'_> {
             "open" => self.do_open(args, place),
             "gets" => self.do_gets(args, place),
             "read" => self.do_read(args),
-            "eof" => self.do_eof(args),
+            "eof" => Ok(self.do_eof(args)),
             "close" => {
                 if let Some(name) = args.first().and_then(Arg::text) {
                     Rc::make_mut(&mut self.world.channels).remove(name);
@@ -44,8 +44,8 @@ impl Machine<'_> {
             }
             "file" => self.do_file(args, place),
             "glob" => self.do_glob(args, place),
-            "exec" => self.do_exec(args, place),
-            "cd" => self.do_cd(args, place),
+            "exec" => Ok(self.do_exec(args, place)),
+            "cd" => Ok(self.do_cd(args, place)),
             "pwd" => Ok(self.located(".", "it is the directory the job runs in")),
             _ => return None,
         })
@@ -79,7 +79,7 @@ impl Machine<'_> {
     }
 
     /// A path as the configuration's directory sees it, if the present directory is known.
-    pub(super) fn from_config(&self, path: &str) -> Option<String> {
+    pub(super) fn seen_from_config(&self, path: &str) -> Option<String> {
         self.world
             .directory
             .as_ref()
@@ -87,7 +87,7 @@ impl Machine<'_> {
     }
 
     pub(super) fn is_produced(&self, path: &str) -> bool {
-        let Some(path) = self.from_config(path) else {
+        let Some(path) = self.seen_from_config(path) else {
             return false;
         };
         let path = paths::tidy(&path);
@@ -259,7 +259,7 @@ impl Machine<'_> {
                 return Ok(self.because(&why));
             }
         };
-        let Some(path) = self.from_config(&path) else {
+        let Some(path) = self.seen_from_config(&path) else {
             self.open_world("the directory of a sourced file is not known");
             return Ok(self.unknown("the present directory is not known"));
         };

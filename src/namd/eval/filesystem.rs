@@ -19,7 +19,7 @@ impl Machine<'_> {
         let option = known!(self, std::slice::from_ref(option)).concat();
         match (option.as_str(), rest) {
             ("exists" | "isfile" | "readable" | "isdirectory" | "size", [name]) => {
-                self.ask(&option, name)
+                Ok(self.ask(&option, name))
             }
             ("mkdir", names) => {
                 for name in names {
@@ -40,7 +40,7 @@ impl Machine<'_> {
                             Purpose::Read,
                             source,
                         );
-                        self.into_place(&option, source, target);
+                        self.put_in_place(&option, source, target);
                     }
                 }
                 Ok(Value::empty())
@@ -111,14 +111,14 @@ impl Machine<'_> {
     }
 
     /// `file copy a b`: b is there afterwards, or b/a if b is a directory.
-    fn into_place(&mut self, option: &str, source: &Arg, target: &Arg) {
+    fn put_in_place(&mut self, option: &str, source: &Arg, target: &Arg) {
         let keyword = format!("file {option}");
         let (Ok(from), Ok(to)) = (Self::path_of(&source.value), Self::path_of(&target.value))
         else {
             return;
         };
         let inside = paths::join(to.trim_end_matches('/'), paths::file_name(&from));
-        let directory = self.from_config(&to).is_some_and(|to| {
+        let directory = self.seen_from_config(&to).is_some_and(|to| {
             matches!(
                 self.facts.look(&self.facts.resolve(&to)),
                 Some(Found::Directory { .. })
@@ -134,52 +134,47 @@ impl Machine<'_> {
 
     /// `file exists` and its kin: answered by what is there now, which is what
     /// will be there when the job starts, because what is asked for is uploaded.
-    fn ask(&mut self, option: &str, name: &Arg) -> Flow {
+    fn ask(&mut self, option: &str, name: &Arg) -> Value {
         let path = match Self::path_of(&name.value) {
             Ok(path) => path,
-            Err(why) => return Ok(self.because(&why)),
+            Err(why) => return self.because(&why),
         };
-        let Some(from_config) = self.from_config(&path) else {
-            return Ok(self.unknown("the present directory is not known"));
+        let Some(seen_from_config) = self.seen_from_config(&path) else {
+            return self.unknown("the present directory is not known");
         };
-        let tidy = paths::tidy(&from_config);
+        let tidy = paths::tidy(&seen_from_config);
         if let Some(made) = self.trace.written.iter().rev().find(|written| {
             matches!(&written.base, Base::Directory(Some(base))
                 if paths::tidy(&paths::join(base, &written.path)) == tidy)
         }) {
             let directory = made.kind == WrittenKind::Directory;
-            return Ok(match option {
+            return match option {
                 "exists" | "readable" if made.certain => Value::truth(true),
                 "isdirectory" if made.certain => Value::truth(directory),
                 "isfile" if made.certain => Value::truth(!directory),
                 _ => self.unknown("it depends on what the script has written"),
-            });
+            };
         }
         if self.world.ran != Tri::No {
-            return Ok(self.unknown("it depends on what the run has written"));
+            return self.unknown("it depends on what the run has written");
         }
         self.use_file(&format!("file {option}"), Role::Other, Purpose::Probe, name);
-        let resolved = self.facts.resolve(&from_config);
+        let resolved = self.facts.resolve(&seen_from_config);
         match (self.facts.look(&resolved), option) {
             (None, _) => {
                 self.need(resolved, Want::Kind);
-                Ok(self.unknown("it has not been looked at yet"))
+                self.unknown("it has not been looked at yet")
             }
-            (Some(Found::File { bytes, .. }), "size") => {
-                let bytes = bytes.to_string();
-                Ok(Value::known(bytes))
-            }
-            (Some(_), "size") => Ok(self.unknown("it is the size of a file that is not there")),
-            (Some(Found::File { .. }), "exists" | "isfile" | "readable") => Ok(Value::truth(true)),
-            (Some(Found::Directory { .. }), "exists" | "isdirectory" | "readable") => {
-                Ok(Value::truth(true))
-            }
-            (Some(Found::Unreadable(_)), "exists") => Ok(Value::truth(true)),
+            (Some(Found::File { bytes, .. }), "size") => Value::known(bytes.to_string()),
+            (Some(_), "size") => self.unknown("it is the size of a file that is not there"),
+            (Some(Found::File { .. }), "exists" | "isfile" | "readable")
+            | (Some(Found::Directory { .. }), "exists" | "isdirectory" | "readable")
+            | (Some(Found::Unreadable(_)), "exists") => Value::truth(true),
             // An absolute path may be there on the cluster.
-            (Some(Found::Missing), _) if paths::is_absolute(&from_config) => Ok(self.unknown(
+            (Some(Found::Missing), _) if paths::is_absolute(&seen_from_config) => self.unknown(
                 format!("`{path}` is not on this machine but may be on the cluster"),
-            )),
-            _ => Ok(Value::truth(false)),
+            ),
+            _ => Value::truth(false),
         }
     }
 
@@ -212,7 +207,7 @@ impl Machine<'_> {
         let mut pending = false;
         for wanted in rest {
             for wanted in pattern::alternatives(wanted) {
-                let Some(base) = self.from_config(&directory) else {
+                let Some(base) = self.seen_from_config(&directory) else {
                     return Ok(self.unknown("the present directory is not known"));
                 };
                 match self.expand_pattern(&base, &wanted)? {
@@ -303,7 +298,7 @@ impl Machine<'_> {
         );
     }
 
-    pub(super) fn do_exec(&mut self, args: &[Arg], place: Place) -> Flow {
+    pub(super) fn do_exec(&mut self, args: &[Arg], place: Place) -> Value {
         let name = args
             .first()
             .map_or("", |arg| arg.value.pattern())
@@ -316,27 +311,27 @@ impl Machine<'_> {
             {
                 self.writes("exec mkdir", Some(arg), WrittenKind::Directory, arg.place);
             }
-            return Ok(Value::empty());
+            return Value::empty();
         }
         self.program(place, &format!("`exec` runs `{name}`"));
         for arg in args.iter().skip(1) {
             let plain = arg.text().is_some_and(|text| {
                 !text.is_empty()
-                    && !text.starts_with(['-', '<', '>', '|', '&', '2'])
+                    && !text.starts_with(['-', '<', '>', '|', '&', '2', '/'])
                     && !text.contains('\n')
             });
             if plain {
                 self.use_file("exec", Role::Other, Purpose::Probe, arg);
             }
         }
-        Ok(self.unknown(format!("`exec {name}` runs a program when the job runs")))
+        self.unknown(format!("`exec {name}` runs a program when the job runs"))
     }
 
-    pub(super) fn do_cd(&mut self, args: &[Arg], place: Place) -> Flow {
+    pub(super) fn do_cd(&mut self, args: &[Arg], place: Place) -> Value {
         let directory = match args {
             [to] => Self::path_of(&to.value)
                 .ok()
-                .and_then(|to| self.from_config(&to)),
+                .and_then(|to| self.seen_from_config(&to)),
             _ => None,
         };
         if directory.is_none() {
@@ -345,7 +340,7 @@ impl Machine<'_> {
             self.say(Severity::Warning, Kind::NotStatic, place, message);
         }
         self.world.directory = directory;
-        Ok(Value::empty())
+        Value::empty()
     }
 }
 

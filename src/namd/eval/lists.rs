@@ -206,12 +206,11 @@ pub(super) fn index(text: &str, length: usize) -> Option<i128> {
     if let Some(n) = number::parse_int(text) {
         return Some(n);
     }
-    let (base, rest) = match text.strip_prefix("end") {
-        Some(rest) => (end, rest),
-        None => {
-            let at = text.rfind(['+', '-'])?;
-            (number::parse_int(text.get(..at)?)?, text.get(at..)?)
-        }
+    let (base, rest) = if let Some(rest) = text.strip_prefix("end") {
+        (end, rest)
+    } else {
+        let at = text.rfind(['+', '-'])?;
+        (number::parse_int(text.get(..at)?)?, text.get(at..)?)
     };
     if rest.is_empty() {
         return Some(base);
@@ -277,35 +276,33 @@ fn sort(mut elements: Vec<String>, options: &[&str]) -> Option<Vec<String>> {
 }
 
 /// Numbers inside the text count as numbers, letters without their case.
-fn dictionary(a: &str, b: &str) -> Ordering {
-    let (mut x, mut y) = (a.chars().peekable(), b.chars().peekable());
+fn dictionary(left: &str, right: &str) -> Ordering {
+    type Chars<'t> = std::iter::Peekable<std::str::Chars<'t>>;
+    let digits = |chars: &mut Chars<'_>| {
+        let mut digits = String::new();
+        while let Some(digit) = chars.next_if(char::is_ascii_digit) {
+            digits.push(digit);
+        }
+        digits.trim_start_matches('0').to_owned()
+    };
+    let (mut ours, mut theirs) = (left.chars().peekable(), right.chars().peekable());
     loop {
-        match (x.peek().copied(), y.peek().copied()) {
-            (None, None) => return a.cmp(b),
+        let order = match (ours.peek().copied(), theirs.peek().copied()) {
+            (None, None) => return left.cmp(right),
             (None, _) => return Ordering::Less,
             (_, None) => return Ordering::Greater,
-            (Some(c), Some(d)) if c.is_ascii_digit() && d.is_ascii_digit() => {
-                let take = |it: &mut std::iter::Peekable<std::str::Chars<'_>>| {
-                    let mut digits = String::new();
-                    while let Some(c) = it.next_if(char::is_ascii_digit) {
-                        digits.push(c);
-                    }
-                    digits.trim_start_matches('0').to_owned()
-                };
-                let (m, n) = (take(&mut x), take(&mut y));
-                let order = m.len().cmp(&n.len()).then_with(|| m.cmp(&n));
-                if order != Ordering::Equal {
-                    return order;
-                }
+            (Some(own), Some(other)) if own.is_ascii_digit() && other.is_ascii_digit() => {
+                let (own, other) = (digits(&mut ours), digits(&mut theirs));
+                own.len().cmp(&other.len()).then_with(|| own.cmp(&other))
             }
-            (Some(c), Some(d)) => {
-                let order = c.to_lowercase().cmp(d.to_lowercase());
-                if order != Ordering::Equal {
-                    return order;
-                }
-                x.next();
-                y.next();
+            (Some(own), Some(other)) => {
+                ours.next();
+                theirs.next();
+                own.to_lowercase().cmp(other.to_lowercase())
             }
+        };
+        if order != Ordering::Equal {
+            return order;
         }
     }
 }

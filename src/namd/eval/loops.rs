@@ -162,12 +162,11 @@ impl Machine<'_> {
                 }
                 Value::Known { text, .. } => {
                     self.charge(text.len())?;
-                    match list::split(text) {
-                        Some(values) => values,
-                        None => {
-                            let message = "foreach is given something that is not a list";
-                            return self.fail(Kind::ScriptError, values.place, message);
-                        }
+                    if let Some(values) = list::split(text) {
+                        values
+                    } else {
+                        let message = "foreach is given something that is not a list";
+                        return self.fail(Kind::ScriptError, values.place, message);
                     }
                 }
             };

@@ -65,10 +65,10 @@ impl Machine<'_> {
                 Ok(Value::empty())
             }
             "coorfile" => {
-                if let [what, _, file, ..] = args {
-                    if what.text() == Some("open") {
-                        self.use_file("coorfile open", Role::Coordinates, Purpose::Read, file);
-                    }
+                if let [what, _, file, ..] = args
+                    && what.text() == Some("open")
+                {
+                    self.use_file("coorfile open", Role::Coordinates, Purpose::Read, file);
                 }
                 Ok(self.unknown("it depends on a trajectory file"))
             }
@@ -100,8 +100,11 @@ impl Machine<'_> {
                 self.writes(name, args.first(), WrittenKind::File, place);
                 Ok(Value::empty())
             }
+            "callback" => {
+                self.world.callback = args.first().and_then(Arg::text).map(Rc::from);
+                Ok(Value::empty())
+            }
             "startup"
-            | "callback"
             | "reinitvels"
             | "rescalevels"
             | "move"
@@ -164,7 +167,7 @@ impl Machine<'_> {
                 self.use_file("cv bias load", Role::State, Purpose::State, file);
             }
             ("save", [_, file]) => {
-                self.writes("cv save", Some(file), WrittenKind::ColvarsState, place)
+                self.writes("cv save", Some(file), WrittenKind::ColvarsState, place);
             }
             ("bias", [_, _, what, file]) if what.text() == Some("save") => {
                 self.writes("cv bias save", Some(file), WrittenKind::ColvarsState, place);

@@ -4,6 +4,7 @@ use std::rc::Rc;
 
 use super::super::finding::{Code as Kind, Severity};
 use super::super::tcl::{list, pattern, split_element};
+use super::strings::is_command;
 use super::value::{Arg, Value, Why, texts};
 use super::vars::{Read, Scope};
 use super::world::{Binding, Proc};
@@ -266,7 +267,7 @@ impl Machine<'_> {
                 self.sourcing.last().map_or("", String::as_str),
             )),
             ["exists", name] => Ok(self.info_exists(name)),
-            ["procs", rest @ ..] | ["commands", rest @ ..] => {
+            ["procs" | "commands", rest @ ..] => {
                 if self.world.open.is_some() {
                     return Ok(self.unknown("commands may come from files not read here"));
                 }
@@ -283,7 +284,7 @@ impl Machine<'_> {
                     .collect();
                 found.sort_unstable();
                 if found.is_empty() && texts.first() == Some(&"commands") {
-                    return Ok(match self.is_command(plain) {
+                    return Ok(match is_command(plain) {
                         true => Value::known(filter),
                         false if pattern::is_pattern(plain) => {
                             self.unknown("the list of commands is NAMD's")

@@ -34,10 +34,8 @@ impl Machine<'_> {
             return self.read_keyword(&form.name, &lower, known, head.place);
         }
         let late = self.world.started == Tri::Yes;
-        if late {
-            if let Some(flow) = self.check_late(args, &lower, known, head.place, place) {
-                return flow;
-            }
+        if late && let Some(flow) = self.check_late(args, &lower, known, head.place, place) {
+            return flow;
         }
         if known.is_none() {
             self.unknown_keyword(&form, args, head.place);
@@ -62,10 +60,8 @@ impl Machine<'_> {
                 .entry(lower.to_owned())
                 .or_insert_with(|| form.value.clone());
         }
-        if late && matches!(lower, "firsttimestep" | "numsteps") {
-            if lower == "firsttimestep" {
-                self.world.step = form.value.text().and_then(number::parse_int);
-            }
+        if late && matches!(lower, "firsttimestep" | "numsteps") && lower == "firsttimestep" {
+            self.world.step = form.value.text().and_then(number::parse_int);
         }
         if self.quiet > 0 {
             return;
@@ -74,10 +70,18 @@ impl Machine<'_> {
             names: Names::Input(role, kind),
             ..
         }) = keyword
+            && (!late || lower == "accelmdgrestartfile")
         {
-            if !late || lower == "accelmdgrestartfile" {
-                self.keyword_input(&form, keyword, *role, *kind, late);
-            }
+            self.keyword_input(&form, keyword, *role, *kind, late);
+        }
+        if matches!(
+            keyword,
+            Some(Keyword {
+                names: Names::Program | Names::Cache,
+                ..
+            })
+        ) {
+            self.own_program(&form, keyword);
         }
         self.trace.settings.push(Setting {
             name: lower.to_owned(),
@@ -88,6 +92,37 @@ impl Machine<'_> {
             certain: self.maybe == 0,
             late,
             base: if late { self.here() } else { Base::Startup },
+        });
+    }
+
+    /// A program, or a file kept between runs: taken along if it is the user's
+    /// own, that is named by a relative path.
+    fn own_program(&mut self, form: &KeywordForm, keyword: Option<&'static Keyword>) {
+        let (Some(keyword), Some(value)) = (keyword, form.value.text()) else {
+            return;
+        };
+        let path = value.split(is_space).next().unwrap_or("");
+        if path.is_empty() || path.starts_with('/') {
+            return;
+        }
+        let role = if keyword.names == Names::Program {
+            Role::Script
+        } else {
+            Role::Other
+        };
+        self.trace.use_file(InputUse {
+            keyword: keyword.name.into(),
+            role,
+            value: value.into(),
+            path: Ok(path.into()),
+            base: Base::Startup,
+            purpose: Purpose::Probe,
+            place: form.place,
+            spot: form.spot(0, path.len()),
+            certain: false,
+            after_run: false,
+            produced: false,
+            parent: Some(keyword),
         });
     }
 
@@ -134,12 +169,12 @@ impl Machine<'_> {
             self.not_static(keyword.name, &form.value, form.place, &Rc::clone(why));
         }
         let base = if late { self.here() } else { Base::Startup };
-        if kind == Form::Inline {
-            if let Ok(path) = &path {
-                self.trace
-                    .asides
-                    .push(Aside::File(path.clone(), base.clone()));
-            }
+        if kind == Form::Inline
+            && let Ok(path) = &path
+        {
+            self.trace
+                .asides
+                .push(Aside::File(path.clone(), base.clone()));
         }
         let purpose = match (kind, role) {
             (Form::State, _) => Purpose::State,
@@ -320,10 +355,10 @@ impl KeywordForm {
             .get(1..end.map_or(args.len(), |end| end + 1))
             .unwrap_or_default();
         let mut parts: Vec<(Value, &Arg, usize)> = Vec::new();
-        if let (Some(tail), Some(head)) = (tail.take(), args.first()) {
-            if !tail.is_empty() {
-                parts.push((Value::known(tail), head, name.len() + 1));
-            }
+        if let (Some(tail), Some(head)) = (tail.take(), args.first())
+            && !tail.is_empty()
+        {
+            parts.push((Value::known(tail), head, name.len() + 1));
         }
         let equals = parts.is_empty() && !head.contains('=');
         for (at, arg) in words.iter().enumerate() {

@@ -7,7 +7,7 @@ use super::super::paths;
 use super::super::tcl::number;
 use super::trace::Stretch;
 use super::value::{Arg, Value};
-use super::{Flow, Machine, Place, Stop, Tri};
+use super::{Flow, KEPT, Machine, Place, Stop, Tri};
 
 /// NAMD's default for `stepspercycle`.
 const STEPS_PER_CYCLE: i128 = 20;
@@ -33,8 +33,9 @@ impl Machine<'_> {
                 };
             }
         }
-        if self.quiet == 0 && self.trace.startup.is_none() {
-            self.trace.startup = Some(self.world.directory.clone());
+        if self.quiet == 0 && !self.trace.started {
+            self.trace.started = true;
+            self.trace.startup.clone_from(&self.world.directory);
             self.check_first_step();
         }
     }
@@ -48,7 +49,11 @@ impl Machine<'_> {
         if self.world.settings.contains_key("stepspercycle") {
             return self.setting_int("stepspercycle").filter(|n| *n > 0);
         }
-        self.world.open.is_none().then_some(STEPS_PER_CYCLE)
+        // GPU-resident runs may tune it.
+        let tuned = ["gpuresident", "cudasoaintegrate"]
+            .iter()
+            .any(|name| self.world.settings.contains_key(*name));
+        (self.world.open.is_none() && !tuned).then_some(STEPS_PER_CYCLE)
     }
 
     fn check_first_step(&mut self) {
@@ -165,18 +170,21 @@ impl Machine<'_> {
             );
             let message = "number of steps must be a multiple of stepsPerCycle";
             self.fail_with(Kind::StepsNotMultiple, arg.place, message, &hint)?;
-        } else if let (Some(at), Some(cycle)) = (self.world.step, self.steps_per_cycle()) {
-            if steps > 0 && at % cycle != 0 && self.world.ran == Tri::Yes {
-                let message = format!(
-                    "the simulation is at step {at} here, which is not a multiple of stepspercycle ({cycle})"
-                );
-                self.fail(Kind::StepsNotMultiple, arg.place, message)?;
-            }
+        } else if let (Some(at), Some(cycle)) = (self.world.step, self.steps_per_cycle())
+            && steps > 0
+            && at % cycle != 0
+            && self.world.ran == Tri::Yes
+        {
+            let message = format!(
+                "the simulation is at step {at} here, which is not a multiple of stepspercycle ({cycle})"
+            );
+            self.fail(Kind::StepsNotMultiple, arg.place, message)?;
         }
         Ok(Some(steps))
     }
 
     fn stretch(&mut self, minimize: bool, steps: Option<i128>, place: Place) -> Flow {
+        self.charge(KEPT / 2)?;
         if self.quiet == 0 && self.aside == 0 {
             self.trace.stretches.push(Stretch {
                 minimize,
@@ -194,6 +202,13 @@ impl Machine<'_> {
             (Tri::Yes, _) | (_, true) => Tri::Yes,
             _ => Tri::Maybe,
         };
+        // The callback gets names and values of the energies; what it sets is set by now.
+        if let Some(callback) = self.world.callback.clone() {
+            let name = Arg::made(Value::known(callback), place);
+            let energies = self.unknown("it is what NAMD hands to a callback");
+            let energies = Arg::made(energies, place);
+            self.call(&[name, energies.clone(), energies], place)?;
+        }
         Ok(Value::empty())
     }
 }

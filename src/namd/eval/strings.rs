@@ -24,12 +24,17 @@ impl Machine<'_> {
             "subst" => self.do_subst(args, place),
             "clock" => Ok(self.unknown("it is a time")),
             "pid" => Ok(self.unknown("it is a process number")),
-            "encoding" | "binary" | "lmap" | "tailcall" | "coroutine" | "yield" => {
+            "encoding" | "binary" | "lmap" | "tailcall" | "coroutine" | "yield" | "yieldto"
+            | "history" | "fblocked" | "auto_execok" | "auto_qualify" | "zlib" => {
                 Ok(self.unknown(format!("`{name}` is not worked out here")))
             }
             "puts" | "print" | "flush" | "fconfigure" | "chan" | "after" | "update" | "vwait"
-            | "trace" | "fileevent" | "bgerror" | "auto_load" | "auto_mkindex" | "memory" => {
+            | "trace" | "fileevent" | "bgerror" | "auto_load" | "auto_mkindex" | "memory"
+            | "auto_import" | "auto_reset" | "parray" | "pkg_mkIndex" | "unload" => {
                 Ok(Value::empty())
+            }
+            name if name.starts_with("tcl::") || name.starts_with("oo::") => {
+                Ok(self.unknown(format!("`{name}` is not worked out here")))
             }
             _ => return None,
         })
@@ -47,21 +52,20 @@ impl Machine<'_> {
             }
             return Ok(Value::known(text.repeat(count)));
         }
-        match string(&texts) {
-            Some(result) => Ok(Value::known(result)),
-            None => {
-                let option = texts.first().copied().unwrap_or("");
-                if STRING_OPTIONS.contains(&option) {
-                    return Ok(self.unknown(format!(
-                        "this use of `string {option}` is not worked out here"
-                    )));
-                }
-                self.fail(
-                    Kind::WrongArguments,
-                    place,
-                    format!("unknown or ambiguous subcommand \"{option}\" of `string`"),
-                )
+        if let Some(result) = string(&texts) {
+            Ok(Value::known(result))
+        } else {
+            let option = texts.first().copied().unwrap_or("");
+            if STRING_OPTIONS.contains(&option) {
+                return Ok(self.unknown(format!(
+                    "this use of `string {option}` is not worked out here"
+                )));
             }
+            self.fail(
+                Kind::WrongArguments,
+                place,
+                format!("unknown or ambiguous subcommand \"{option}\" of `string`"),
+            )
         }
     }
 
@@ -136,42 +140,6 @@ impl Machine<'_> {
             }
             Err(error) => self.fail(Kind::ScriptError, place, error.kind.wording()),
         }
-    }
-
-    /// Whether a word is a command of Tcl or NAMD (for `info commands`).
-    pub(super) fn is_command(&self, name: &str) -> bool {
-        const SOME: &[&str] = &[
-            "set",
-            "if",
-            "for",
-            "foreach",
-            "while",
-            "proc",
-            "expr",
-            "source",
-            "puts",
-            "print",
-            "run",
-            "minimize",
-            "exit",
-            "file",
-            "open",
-            "close",
-            "gets",
-            "string",
-            "list",
-            "lindex",
-            "format",
-            "cv",
-            "startup",
-            "measure",
-            "reinitvels",
-            "output",
-            "numPes",
-            "numReplicas",
-            "myReplica",
-        ];
-        keywords::find(name).is_none() && SOME.contains(&name)
     }
 }
 
@@ -382,4 +350,40 @@ fn scan(text: &str, spec: &str) -> Option<Vec<String>> {
         rest = rest.get(len..)?;
     }
     Some(found)
+}
+
+/// Whether a word is a command of Tcl or NAMD (for `info commands`).
+pub(super) fn is_command(name: &str) -> bool {
+    const SOME: &[&str] = &[
+        "set",
+        "if",
+        "for",
+        "foreach",
+        "while",
+        "proc",
+        "expr",
+        "source",
+        "puts",
+        "print",
+        "run",
+        "minimize",
+        "exit",
+        "file",
+        "open",
+        "close",
+        "gets",
+        "string",
+        "list",
+        "lindex",
+        "format",
+        "cv",
+        "startup",
+        "measure",
+        "reinitvels",
+        "output",
+        "numPes",
+        "numReplicas",
+        "myReplica",
+    ];
+    keywords::find(name).is_none() && SOME.contains(&name)
 }

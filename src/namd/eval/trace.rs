@@ -157,8 +157,10 @@ pub(in crate::namd) struct Trace {
     pub asides: Vec<Aside>,
     /// Paths still to be looked at.
     pub needs: BTreeSet<(String, Want)>,
+    /// NAMD's startup was reached.
+    pub started: bool,
     /// The directory at startup, if it is known.
-    pub startup: Option<Option<String>>,
+    pub startup: Option<String>,
     /// A command that was not understood may run steps or set keywords.
     pub open: Option<Rc<str>>,
     /// Not everything was followed.

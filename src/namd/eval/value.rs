@@ -109,10 +109,10 @@ pub(in crate::namd) fn concatenate(pieces: &[Value]) -> Value {
     let mut cause: Option<&Rc<Why>> = None;
     for piece in pieces {
         text.push_str(piece.pattern());
-        if let Value::Unknown(why) = piece {
-            if cause.is_none() || why.failed {
-                cause = Some(why);
-            }
+        if let Value::Unknown(why) = piece
+            && (cause.is_none() || why.failed)
+        {
+            cause = Some(why);
         }
     }
     match cause {

@@ -229,7 +229,7 @@ impl Machine<'_> {
             Value::Known { text, .. } => {
                 self.charge(text.len())?;
                 let pairs = list::split(text).unwrap_or_default();
-                if pairs.len() % 2 != 0 {
+                if !pairs.len().is_multiple_of(2) {
                     return self.fail(
                         Kind::ScriptError,
                         place,

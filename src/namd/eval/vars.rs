@@ -122,10 +122,10 @@ impl Frames {
     pub(super) fn read(&self, scope: &Scope, name: &str, index: Option<&str>) -> Read {
         let (frame, key) = self.resolve(scope, name);
         // A link may lead to an array's element.
-        if index.is_none() {
-            if let Some((array, element)) = split_element(&key) {
-                return self.read_at(frame, array, Some(element));
-            }
+        if index.is_none()
+            && let Some((array, element)) = split_element(&key)
+        {
+            return self.read_at(frame, array, Some(element));
         }
         self.read_at(frame, &key, index)
     }
@@ -177,12 +177,11 @@ impl Frames {
             return false;
         };
         match (frame.vars.get_mut(&*key), index) {
-            (Some(Var::Array { .. }), None) => false,
+            (Some(Var::Array { .. }), None) | (Some(Var::Scalar(_)), Some(_)) => false,
             (_, None) => {
                 frame.vars.insert(key.to_string(), Var::Scalar(value));
                 true
             }
-            (Some(Var::Scalar(_)), Some(_)) => false,
             (Some(Var::Array { elements, .. }), Some(index)) => {
                 Rc::make_mut(elements).insert(index, value);
                 true

@@ -110,12 +110,11 @@ pub(in crate::namd) fn format(spec: &str, args: &[&str]) -> Result<String, Troub
                 "format string ended in middle of field specifier".into(),
             ));
         };
-        let arg = match position {
-            Some(at) => args.get(at),
-            None => {
-                next += 1;
-                args.get(next - 1)
-            }
+        let arg = if let Some(at) = position {
+            args.get(at)
+        } else {
+            next += 1;
+            args.get(next - 1)
         };
         let Some(arg) = arg else {
             return Err(Trouble::Tcl(
@@ -168,12 +167,11 @@ fn one(field: &Field, kind: char, arg: &str, out: &mut String) -> Result<(), Tro
             pad(field, lead, &fill(&digits, field), true, out);
         }
         'f' | 'e' | 'E' | 'g' | 'G' => {
-            let x = match number::parse(arg) {
-                Some(number) => Num::as_float(number),
-                None => {
-                    let text = format!("expected floating-point number but got \"{arg}\"");
-                    return Err(Trouble::Tcl(text));
-                }
+            let x = if let Some(number) = number::parse(arg) {
+                Num::as_float(number)
+            } else {
+                let text = format!("expected floating-point number but got \"{arg}\"");
+                return Err(Trouble::Tcl(text));
             };
             let precision = field.precision.unwrap_or(6);
             let digits = match kind {

@@ -66,9 +66,8 @@ impl<'t> Reader<'t> {
     /// Length of the line end at `pos`: 0 if there is none.
     fn newline(&self, pos: usize) -> usize {
         match self.at(pos) {
-            Some(b'\n') => 1,
             Some(b'\r') if self.at(pos + 1) == Some(b'\n') => 2,
-            Some(b'\r') => 1,
+            Some(b'\n' | b'\r') => 1,
             _ => 0,
         }
     }
@@ -441,11 +440,12 @@ fn unwrapped(written: &str) -> String {
             text.push(c);
             pos += c.len_utf8();
             // What a backslash protects is copied as it is, except a line end.
-            if c == '\\' && reader.newline(pos) == 0 {
-                if let Some(next) = rest.next() {
-                    text.push(next);
-                    pos += next.len_utf8();
-                }
+            if c == '\\'
+                && reader.newline(pos) == 0
+                && let Some(next) = rest.next()
+            {
+                text.push(next);
+                pos += next.len_utf8();
             }
         }
     }

@@ -292,7 +292,7 @@ fn a_lost_submission_is_found_by_each_trace() {
     for (hide, expected) in [
         ("true", Source::Marker),
         ("rm receipt", Source::Marker),
-        ("rm sbatch.out.1", Source::Marker),
+        ("rm answer.1", Source::Marker),
         ("rm owner", Source::Squeue),
     ] {
         sh(&format!("cd {control} && {hide}"));

@@ -10,9 +10,8 @@ use super::asking;
 use super::query::health;
 use super::rows::as_recorded;
 use super::text::slurm_time;
-use crate::scheduler::control::{CONTROL, words};
-use crate::scheduler::frame::{Part, SENTINEL, parts, shell};
-use crate::scheduler::{FoundAttempt, LostAttempt, SchedulerId, Source, SourceHealth};
+use crate::scheduler::frame::{Part, SENTINEL, parts};
+use crate::scheduler::{FoundAttempt, LostAttempt, SchedulerId, Source, SourceHealth, trace};
 use crate::shell::{Command, Output};
 
 /// How much earlier than our clock says the records are searched: clocks differ.
@@ -20,11 +19,7 @@ const SKEW_SECONDS: i64 = 86_400;
 
 /// The command. Its input is the list of attempts, a line each.
 pub(super) fn find(lost: &[LostAttempt]) -> Command {
-    let mut input = String::new();
-    for attempt in lost {
-        let _ = writeln!(input, "{}\t{}", attempt.tag.as_str(), attempt.work_dir);
-    }
-    Command::read("find", remote(lost)).with_input(input)
+    Command::read("find", remote(lost)).with_input(trace::list(lost))
 }
 
 fn remote(lost: &[LostAttempt]) -> String {
@@ -37,40 +32,10 @@ fn remote(lost: &[LostAttempt]) -> String {
     let since = since
         .checked_sub(jiff::SignedDuration::from_secs(SKEW_SECONDS))
         .unwrap_or(since);
-    let mut text = format!("{{\n{}{}", asking(setup), shell("find"));
+    let mut text = format!("{{\n{}{}", asking(setup), trace::script());
     let _ = write!(
         text,
-        r#"tab=$(printf '\t')
-list=$(cat)
-while IFS=$tab read -r tag work; do
-    [ -n "$tag" ] || continue
-    control=$work/{CONTROL}
-    [ ! -f "$control/receipt" ] || while IFS= read -r line; do note "$line"; done <"$control/receipt"
-    k=0
-    while [ -L "$control/lock.$((k+1))" ]; do
-        k=$((k+1))
-        case $(readlink "$control/lock.$k") in "$tag "*) ;; *) continue ;; esac
-        [ ! -f "$control/sbatch.out.$k" ] || while IFS= read -r line; do note "out $line"; done <"$control/sbatch.out.$k"
-    done
-    if [ $k != 0 ]; then
-        read -r owner host pid <<EOF
-$(readlink "$control/lock.$k")
-EOF
-        state=elsewhere
-        if [ -f "$control/over.$k" ]; then state=over
-        elif [ "$host" = "$(uname -n)" ]; then
-            state=gone
-            kill -0 "$pid" 2>/dev/null && state=alive
-        fi
-        [ ! -f "$control/sending.$k" ] || state="$state sending"
-        note "lock $k $owner $state"
-    fi
-    [ ! -L "$control/owner" ] || note "owner $(readlink "$control/owner")"
-    part "trace $tag" ''
-done <<EOF
-$list
-EOF
-ask() {{
+        r#"ask() {{
     printf '\n{SENTINEL} find begin %s\n' "$1"
     what=$1
     shift
@@ -115,14 +80,14 @@ pub(super) fn parse(lost: &[LostAttempt], output: &Output) -> Vec<FoundAttempt> 
     let (queue, records) = (answer("squeue"), answer("sacct"));
     lost.iter()
         .map(|attempt| {
-            let Some(trace) = named(&format!("trace {}", attempt.tag.as_str())) else {
+            let Some(traces) = named(&format!("trace {}", attempt.tag.as_str())) else {
                 return FoundAttempt::Unanswered {
                     why: output
                         .first_error_line()
                         .unwrap_or_else(|| "the answer was not whole".to_owned()),
                 };
             };
-            if let Some(found) = by_trace(attempt, trace) {
+            if let Some(found) = trace::by_trace(attempt, traces) {
                 return found;
             }
             for (health, name, source) in [
@@ -143,49 +108,10 @@ pub(super) fn parse(lost: &[LostAttempt], output: &Output) -> Vec<FoundAttempt> 
                 }
             }
             FoundAttempt::Nothing {
-                locked: may_be_under_way(trace),
+                locked: trace::may_be_under_way(traces),
             }
         })
         .collect()
-}
-
-/// The job that the control directory names.
-fn by_trace(attempt: &LostAttempt, trace: &Part<'_>) -> Option<FoundAttempt> {
-    let job = |id: &str, evidence: &str| {
-        Some(FoundAttempt::Job {
-            id: SchedulerId::parse(id).ok()?,
-            source: Source::Marker,
-            evidence: evidence.to_owned(),
-        })
-    };
-    let receipt = trace.lines.iter().find_map(|line| {
-        let words = words(line, "receipt")?;
-        let &[tag, id, _] = words.as_slice() else {
-            return None;
-        };
-        if tag == attempt.tag.as_str() {
-            job(id, line)
-        } else {
-            None
-        }
-    });
-    receipt
-        .or_else(|| {
-            let answers = trace
-                .lines
-                .iter()
-                .filter_map(|line| line.strip_prefix("out "));
-            answers
-                .filter(|line| line.starts_with(|c: char| c.is_ascii_digit()))
-                .find_map(|line| job(line, line))
-        })
-        .or_else(|| {
-            let owner = trace
-                .lines
-                .iter()
-                .find_map(|line| line.strip_prefix("owner "));
-            owner.and_then(|id| job(id, &format!("owner {id}")))
-        })
 }
 
 /// The job that a list names: by its comment, or by its working directory.
@@ -206,22 +132,4 @@ fn by_row(attempt: &LostAttempt, part: &Part<'_>, source: Source) -> Option<Foun
             evidence: (*line).to_owned(),
         })
     })
-}
-
-/// Whether somebody may still be submitting: a lock that was not given back, unless its holder is
-/// known to have died before sbatch was started.
-fn may_be_under_way(trace: &Part<'_>) -> bool {
-    trace
-        .lines
-        .iter()
-        .filter_map(|line| line.strip_prefix("lock "))
-        .any(|line| {
-            let mut words = line.split(' ').skip(2);
-            let (state, sending) = (words.next(), words.next().is_some());
-            match state {
-                Some("over") => false,
-                Some("gone") => sending,
-                _ => true,
-            }
-        })
 }

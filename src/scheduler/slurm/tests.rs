@@ -128,7 +128,7 @@ fn a_shell_killed_before_the_receipt_loses_nothing() {
     assert!(!machine.path("scratch/job/1/.namdrunner/receipt").exists());
     // The answer's file is written by a process of its own, which may need a moment.
     while !machine
-        .read("scratch/job/1/.namdrunner/sbatch.out.1")
+        .read("scratch/job/1/.namdrunner/answer.1")
         .contains("1018")
     {
         std::thread::yield_now();

@@ -184,7 +184,8 @@ fn writes_until_it_is_killed() {
                 hidden.id
             })
             .collect();
-        for fact in [Fact::SubmitAsked { tag: tag(n) }, Fact::SubmitSent] {
+        let withdrawn = Fact::NotSubmitted { error: None };
+        for fact in [Fact::SubmitAsked { tag: tag(n) }, withdrawn] {
             let batch = jobs.iter().map(|id| {
                 let fact = &fact;
                 (id.clone(), move |job: &Job| {

@@ -46,7 +46,8 @@ fn a_hidden_job_is_told_once_it_is_whole_as_new() {
     let (_dir, store) = fresh();
     let id = intent(1).id;
     assert_eq!(put(&store, intent(1)), 0);
-    record(&store, &id, &Fact::DeleteAsked { remote_files: false }, at(60)).unwrap();
+    let ask = Fact::DeleteAsked { remote_files: true };
+    record(&store, &id, &ask, at(60)).unwrap();
     let all = JobFilter {
         limit: 9,
         ..JobFilter::default()
@@ -127,6 +128,23 @@ fn deleting_leaves_a_tombstone_and_nothing_else() {
     // Its key is free again.
     first.id = job(2).id;
     put(&store, first);
+}
+
+#[test]
+fn a_live_job_is_not_deleted() {
+    let (_dir, store) = fresh();
+    for job in every_state() {
+        let (id, active) = (job.id.clone(), job.is_active());
+        put(&store, job);
+        let deleted = store.delete(&id, at(99));
+        if active {
+            let error = deleted.unwrap_err();
+            assert_eq!(error.kind, ErrorKind::RefusedInState);
+            assert!(store.job(&id).is_ok() && !store.is_deleted(&id).unwrap());
+        } else {
+            deleted.unwrap();
+        }
+    }
 }
 
 #[test]

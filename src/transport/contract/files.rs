@@ -34,8 +34,8 @@ pub(super) async fn parts_of_files_are_read(rig: &Rig) {
 }
 
 pub(super) async fn what_cannot_be_read_is_refused(rig: &Rig) {
-    rig.said("mkdir directory").await;
-    for name in ["missing", "directory", "missing/below"] {
+    rig.said("mkdir directory; mkfifo pipe").await;
+    for name in ["missing", "directory", "missing/below", "pipe"] {
         let error = rig
             .transport
             .read_from(&rig.far(name), 0, 10)

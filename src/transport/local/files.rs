@@ -24,6 +24,13 @@ pub(super) async fn read_from(
 ) -> Result<Vec<u8>, TransportError> {
     blocking(move || {
         let failed = |error: io::Error| TransportError::Remote(said(&path, &error));
+        // Opening anything but a file could wait for ever.
+        if !fs::metadata(&path).map_err(failed)?.is_file() {
+            return Err(TransportError::Remote(format!(
+                "{}: is not a file",
+                path.display()
+            )));
+        }
         let mut file = File::open(&path).map_err(failed)?;
         file.seek(SeekFrom::Start(offset)).map_err(failed)?;
         let mut bytes = Vec::new();

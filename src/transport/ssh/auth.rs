@@ -235,7 +235,7 @@ async fn rsa_hash(
 /// Collects the keys to offer, and the agent that signs for some of them.
 async fn offers(settings: &SshSettings, login: &mut Login) -> Option<AgentClient<UnixStream>> {
     let (mut agent, identities) = if settings.use_agent {
-        ask_agent(login).await
+        ask_agent(settings, login).await
     } else {
         (None, Vec::new())
     };
@@ -307,9 +307,17 @@ fn order(
         .collect()
 }
 
-async fn ask_agent(login: &mut Login) -> (Option<AgentClient<UnixStream>>, Vec<AgentIdentity>) {
+async fn ask_agent(
+    settings: &SshSettings,
+    login: &mut Login,
+) -> (Option<AgentClient<UnixStream>>, Vec<AgentIdentity>) {
+    let given = settings.agent_socket.as_deref().map(expand);
+    let named = || std::env::var_os("SSH_AUTH_SOCK").map(PathBuf::from);
     // An empty variable is how some desktops say that there is none.
-    let Some(socket) = std::env::var_os("SSH_AUTH_SOCK").filter(|socket| !socket.is_empty()) else {
+    let Some(socket) = given
+        .or_else(named)
+        .filter(|socket| !socket.as_os_str().is_empty())
+    else {
         return (None, Vec::new());
     };
     let answer = async {
@@ -397,4 +405,97 @@ async fn user_name(settings: &SshSettings) -> Result<String, TransportError> {
                 "the local user has no name; set `user` for the cluster".to_owned(),
             )
         })
+}
+
+#[cfg(test)]
+mod tests {
+    use russh::keys::parse_public_key_base64;
+
+    use super::*;
+
+    // Made by ssh-keygen for these tests.
+    const A: &str = "AAAAC3NzaC1lZDI1NTE5AAAAIMcAhUQXHeUm4I95o0PlvPW6rU3HqxbO2SsAVqSb1m6l";
+    const B: &str = "AAAAC3NzaC1lZDI1NTE5AAAAIGYs4BFgGTZuyMNpbe5MVODeltcnb6+tfgXbY5QnidtE";
+
+    fn key(base64: &str) -> PublicKey {
+        parse_public_key_base64(base64).unwrap()
+    }
+
+    fn names(files: &[&str], public: &[Option<&str>], agent: &[&str], named: bool) -> Vec<String> {
+        let files: Vec<PathBuf> = files.iter().map(PathBuf::from).collect();
+        let public: Vec<_> = public.iter().map(|it| it.map(key)).collect();
+        let identities = agent
+            .iter()
+            .map(|base64| AgentIdentity::PublicKey {
+                key: key(base64),
+                comment: if *base64 == A { "agent A" } else { "agent B" }.to_owned(),
+            })
+            .collect();
+        order(&files, &public, identities, named)
+            .into_iter()
+            .map(|offer| match offer {
+                Offer::Agent(identity) => identity.comment().to_owned(),
+                Offer::File(path) => path.display().to_string(),
+            })
+            .collect()
+    }
+
+    #[test]
+    fn named_keys_alone_are_offered_through_the_agent_where_it_holds_them() {
+        let files = ["fa", "fb", "fc"];
+        let public = [Some(A), Some(B), None];
+        assert_eq!(names(&files, &public, &[], true), files);
+        assert_eq!(names(&files, &public, &[B], true), ["agent B", "fa", "fc"]);
+        assert_eq!(
+            names(&files, &public, &[B, A], true),
+            ["agent A", "agent B", "fc"]
+        );
+        assert_eq!(names(&["fc"], &[None], &[A, B], true), ["fc"]);
+    }
+
+    #[test]
+    fn without_names_the_whole_agent_goes_before_the_usual_files() {
+        assert_eq!(
+            names(&["fb", "fc"], &[Some(B), None], &[A, B], false),
+            ["agent B", "agent A", "fc"]
+        );
+        assert_eq!(names(&[], &[], &[A], false), ["agent A"]);
+    }
+
+    #[test]
+    fn the_servers_methods_drive_the_login() {
+        let failure = |methods: &[MethodKind], partial_success| AuthResult::Failure {
+            remaining_methods: MethodSet::from(methods),
+            partial_success,
+        };
+        let two = || VecDeque::from([Offer::File("fa".into()), Offer::File("fb".into())]);
+        // No key at all: ask what there is.
+        let mut login = Login::default();
+        assert!(matches!(login.next(), Step::Ask));
+        login.heard(failure(&[MethodKind::Password], false));
+        assert!(matches!(login.next(), Step::GiveUp));
+        // Keys are of no use where the server does not take them.
+        let mut login = Login {
+            offers: two(),
+            ..Login::default()
+        };
+        assert!(matches!(login.next(), Step::Key(_)));
+        login.heard(failure(&[MethodKind::KeyboardInteractive], true));
+        assert!(matches!(login.next(), Step::GiveUp));
+        let text = login.explain("me", "alpha").to_string();
+        assert!(text.contains("me@alpha"), "{text}");
+        assert!(text.contains("a key was accepted"), "{text}");
+        assert!(text.contains("keyboard-interactive"), "{text}");
+        // Otherwise all of them are tried.
+        let mut login = Login {
+            offers: two(),
+            ..Login::default()
+        };
+        for _ in 0..2 {
+            assert!(matches!(login.next(), Step::Key(_)));
+            assert!(!login.heard(failure(&[MethodKind::PublicKey], false)));
+        }
+        assert!(matches!(login.next(), Step::GiveUp));
+        assert!(login.heard(AuthResult::Success));
+    }
 }

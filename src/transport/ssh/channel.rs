@@ -20,20 +20,19 @@ use crate::transport::process::{Capture, Process, Step};
 const TO_END: Duration = Duration::from_secs(10);
 
 /// How long the output of a command with an effect is read after its timeout, so that it can
-/// finish. It holds its place among our channels meanwhile, as it does on the server.
+/// finish.
 const TO_FINISH: Duration = Duration::from_mins(5);
 
-/// A channel with, perhaps, a command in it.
+/// A shell that waits for its script, or runs it.
 #[derive(Debug)]
 pub(super) struct Session {
     channel: Option<Channel<Msg>>,
-    slot: Option<OwnedSemaphorePermit>,
+    /// Its place among our channels.
+    _slot: OwnedSemaphorePermit,
     connection: Arc<Connection>,
     what: &'static str,
-    started: bool,
-    accepted: bool,
-    status: Option<ExitStatus>,
     kill: bool,
+    status: Option<ExitStatus>,
 }
 
 /// Why no channel could be had. Nothing ran.
@@ -41,9 +40,9 @@ pub(super) struct Session {
 pub(super) enum OpenError {
     /// The connection is dead.
     Gone(String),
-    /// The server opens no more; we hold no other channel if `alone`.
+    /// The server opens no more.
     Full {
-        /// No other channel of ours is in use.
+        /// No other command of ours is waited for: what fills the server are remains.
         alone: bool,
     },
     /// Our own commands hold all channels.
@@ -53,70 +52,52 @@ pub(super) enum OpenError {
 }
 
 impl Session {
-    /// Opens a channel: the spare one, or a new one.
+    /// Takes the shell started ahead, or starts one.
     ///
     /// A server frees a session only after its process is gone, a moment after we hear of the end,
     /// so "no more sessions" is asked again.
     pub(super) async fn open(
         connection: &Arc<Connection>,
+        command: &Command,
         patience: Duration,
-        answer_within: Duration,
     ) -> Result<Self, OpenError> {
         let slot = timeout(patience, Arc::clone(connection.slots()).acquire_owned())
             .await
             .map_err(|_| OpenError::Busy)?
             .map_err(|_| OpenError::Gone("it was closed".to_owned()))?;
-        let channel = match connection.take_spare() {
+        let channel = match connection.take_ready() {
             Some(channel) => channel,
-            None => open_with_patience(connection, patience, answer_within).await?,
+            None => start_with_patience(connection, patience).await?,
         };
-        connection.refill(answer_within);
+        connection.make_ready();
         Ok(Self {
             channel: Some(channel),
-            slot: Some(slot),
+            _slot: slot,
             connection: Arc::clone(connection),
-            what: "",
-            started: false,
-            accepted: false,
+            what: command.what,
+            kill: command.idempotent,
             status: None,
-            kill: false,
         })
     }
 
-    /// Asks for the command and returns its standard input. The server's consent comes with the
-    /// output: waiting for it would cost a round trip.
-    pub(super) async fn start(
-        &mut self,
-        line: &str,
-        command: &Command,
-    ) -> Result<Pin<Box<dyn AsyncWrite + Send>>, TransportError> {
-        self.what = command.what;
-        self.kill = command.idempotent;
-        let place = self.connection.place();
-        let gone = || {
-            TransportError::Unreachable(format!(
-                "the connection to {place} ended before `{}` was sent",
-                command.what
-            ))
-        };
-        let channel = self.channel.as_ref().ok_or_else(gone)?;
-        channel.exec(true, line).await.map_err(|_| gone())?;
-        self.started = true;
-        Ok(Box::pin(channel.make_writer()))
+    /// The shell's standard input.
+    pub(super) fn input(&self) -> Result<Pin<Box<dyn AsyncWrite + Send>>, TransportError> {
+        match &self.channel {
+            Some(channel) => Ok(Box::pin(channel.make_writer())),
+            None => Err(self.ended_without_status(true, false)),
+        }
     }
 
-    fn ended_without_status(&self, closed: bool) -> TransportError {
+    fn ended_without_status(&self, closed: bool, begun: bool) -> TransportError {
         let (what, place) = (self.what, self.connection.place());
-        if closed && !self.accepted {
-            // Messages of a channel keep their order: consent would have come before.
-            TransportError::Unreachable(format!(
-                "{place} closed the channel without running `{what}`"
-            ))
+        if closed && !begun {
+            TransportError::Unreachable(format!("{place} closed the channel before `{what}` began"))
         } else if closed {
             TransportError::Lost(format!(
                 "{place} closed the channel without saying how `{what}` ended"
             ))
         } else {
+            // What we sent may have arrived.
             TransportError::Lost(format!(
                 "the connection to {place} was lost while `{what}` ran ({}); whether it had its \
                  effect is not known",
@@ -126,32 +107,29 @@ impl Session {
     }
 }
 
-async fn open_with_patience(
+async fn start_with_patience(
     connection: &Connection,
     patience: Duration,
-    answer_within: Duration,
 ) -> Result<Channel<Msg>, OpenError> {
     let full = || OpenError::Full {
         alone: connection.slots().available_permits() + 1 >= SLOTS,
     };
-    let open = || async {
-        let opened = timeout(answer_within, connection.open_channel()).await;
-        match opened {
-            Ok(Ok(channel)) => Ok(channel),
-            Ok(Err(russh::Error::ChannelOpenFailure(
+    let start = || async {
+        match connection.start_shell().await {
+            Ok(channel) => Ok(channel),
+            Err(russh::Error::ChannelOpenFailure(
                 ChannelOpenFailure::ConnectFailed | ChannelOpenFailure::ResourceShortage,
-            ))) => Err(full()),
-            Ok(Err(russh::Error::ChannelOpenFailure(why))) => {
+            )) => Err(full()),
+            Err(russh::Error::ChannelOpenFailure(why)) => {
                 Err(OpenError::Refused(format!("{why:?}")))
             }
-            Ok(Err(_)) => Err(OpenError::Gone(connection.why_gone())),
-            Err(_) => Err(OpenError::Gone(format!(
-                "no sign of life for {} s",
-                answer_within.as_secs()
-            ))),
+            Err(russh::Error::ConnectionTimeout) => {
+                Err(OpenError::Gone("no sign of life".to_owned()))
+            }
+            Err(_) => Err(OpenError::Gone(connection.why_gone())),
         }
     };
-    let opened = open
+    let started = start
         .retry(
             ExponentialBuilder::default()
                 .with_min_delay(Duration::from_millis(10))
@@ -159,7 +137,7 @@ async fn open_with_patience(
                 .without_max_times(),
         )
         .when(|error| matches!(error, OpenError::Full { .. }));
-    timeout(patience, opened)
+    timeout(patience, started)
         .await
         .unwrap_or_else(|_| Err(full()))
 }
@@ -167,12 +145,11 @@ async fn open_with_patience(
 impl Process for Session {
     async fn next(&mut self, capture: &mut Capture) -> Result<Step, TransportError> {
         let Some(channel) = self.channel.as_mut() else {
-            return Err(self.ended_without_status(true));
+            return Err(self.ended_without_status(true, capture.begun()));
         };
         match channel.wait().await {
             Some(ChannelMsg::Data { data }) => capture.stdout(&data)?,
             Some(ChannelMsg::ExtendedData { data, ext: 1 }) => capture.stderr(&data),
-            Some(ChannelMsg::Success) => self.accepted = true,
             Some(ChannelMsg::Failure) => {
                 return Err(TransportError::Unreachable(format!(
                     "{} refuses to run commands for this account",
@@ -191,14 +168,14 @@ impl Process for Session {
                 self.channel = None;
                 return match self.status.take() {
                     Some(status) => Ok(Step::Ended(status)),
-                    None => Err(self.ended_without_status(true)),
+                    None => Err(self.ended_without_status(true, capture.begun())),
                 };
             }
             // Not closed by the server but by the end of the connection: even with a status, the
             // output may lack its end.
             None => {
                 self.channel = None;
-                return Err(self.ended_without_status(false));
+                return Err(self.ended_without_status(false, capture.begun()));
             }
             Some(_) => {}
         }
@@ -222,15 +199,14 @@ impl Drop for Session {
         else {
             return;
         };
-        let (slot, connection) = (self.slot.take(), Arc::clone(&self.connection));
-        let (started, kill) = (self.started, self.kill);
+        // Its place among our channels is free at once: the server may still count the session, and
+        // then says so. The connection stays until the command is heard out, even if it has been
+        // replaced meanwhile.
+        let connection = Arc::clone(&self.connection);
+        let kill = self.kill;
         runtime.spawn(async move {
-            if started {
-                wind_down(channel, kill).await;
-            } else {
-                let _ = channel.close().await;
-            }
-            drop((slot, connection));
+            wind_down(channel, kill).await;
+            drop(connection);
         });
     }
 }

@@ -13,12 +13,13 @@ use russh::keys::{Algorithm, PublicKeyBase64 as _, PublicKeyOrCertificate};
 use russh::{Channel, ChannelMsg, Disconnect, Preferred, SshId};
 use tokio::net::TcpStream;
 use tokio::sync::Semaphore;
-use tokio::time::{Instant, timeout, timeout_at};
+use tokio::time::{Instant, sleep, timeout, timeout_at};
 
 use super::known_hosts::{self, Book, Place, Shown, Verdict};
-use super::{SshSettings, auth};
+use super::{READY_FOR, SshSettings, auth};
 use crate::shell::quote;
 use crate::transport::TransportError;
+use crate::transport::process::LINE;
 
 /// Commands side by side. OpenSSH allows ten sessions (`MaxSessions`) but frees one only when its
 /// process is gone: of 100 commands, eight at once ran into the limit 7 to 14 times, five never.
@@ -45,11 +46,16 @@ pub(super) struct Connection {
     handle: Handle<Client>,
     signs: Arc<Signs>,
     slots: Arc<Semaphore>,
-    /// A channel opened ahead, which saves the next command a round trip.
-    spare: Mutex<Option<Channel<Msg>>>,
-    refilling: AtomicBool,
+    /// A shell started ahead for the next command.
+    ready: Mutex<Option<Channel<Msg>>>,
+    /// Whether one is being started.
+    starting: AtomicBool,
+    /// Counts commands, so that a shell nobody wanted is known.
+    commands: AtomicU64,
     place: String,
     keepalive: Duration,
+    patience: Duration,
+    shell_ahead: bool,
 }
 
 /// What the connection's own task tells.
@@ -133,10 +139,13 @@ impl Connection {
             handle,
             signs,
             slots: Arc::new(Semaphore::new(SLOTS)),
-            spare: Mutex::new(None),
-            refilling: AtomicBool::new(false),
+            ready: Mutex::new(None),
+            starting: AtomicBool::new(false),
+            commands: AtomicU64::new(0),
             place: place.to_owned(),
             keepalive: settings.keepalive,
+            patience: settings.connect_timeout,
+            shell_ahead: settings.shell_ahead,
         })
     }
 
@@ -174,6 +183,11 @@ impl Connection {
             .is_some_and(|silence| u128::from(silence) < self.keepalive.as_millis())
     }
 
+    #[cfg(test)]
+    pub(super) fn pretend_silence(&self) {
+        self.signs.heard.store(0, Ordering::Relaxed);
+    }
+
     /// Asks the server for a sign of life.
     pub(super) async fn answers(&self) -> bool {
         let answered = matches!(
@@ -186,42 +200,76 @@ impl Connection {
         answered
     }
 
-    /// Opens a channel: one round trip.
-    pub(super) async fn open_channel(&self) -> Result<Channel<Msg>, russh::Error> {
-        self.handle.channel_open_session().await
+    /// Starts a shell: one round trip until it is ours, and another until it reads.
+    ///
+    /// An OpenSSH server grants no window before it has started something, so a script on standard
+    /// input waits for that. An unanswered attempt ends after the connect timeout as
+    /// [`russh::Error::ConnectionTimeout`].
+    pub(super) async fn start_shell(&self) -> Result<Channel<Msg>, russh::Error> {
+        let channel = timeout(self.patience, self.handle.channel_open_session())
+            .await
+            .unwrap_or(Err(russh::Error::ConnectionTimeout))?;
+        channel.exec(true, LINE).await?;
+        Ok(channel)
     }
 
-    /// Takes the channel opened ahead, if the server has not closed it meanwhile.
-    pub(super) fn take_spare(&self) -> Option<Channel<Msg>> {
-        let mut channel = self.spare().take()?;
+    /// Takes the shell started ahead, unless the server has ended it meanwhile.
+    pub(super) fn take_ready(&self) -> Option<Channel<Msg>> {
+        self.commands.fetch_add(1, Ordering::Relaxed);
+        let mut channel = self.ready().take()?;
         loop {
             match channel.wait().now_or_never() {
-                // Nothing has come: it stands.
+                // Nothing more has come: it stands.
                 None => return Some(channel),
-                Some(None | Some(ChannelMsg::Close | ChannelMsg::Eof)) => return None,
+                Some(
+                    None
+                    | Some(
+                        ChannelMsg::Close
+                        | ChannelMsg::Eof
+                        | ChannelMsg::Failure
+                        | ChannelMsg::ExitStatus { .. }
+                        | ChannelMsg::ExitSignal { .. },
+                    ),
+                ) => return None,
+                // Consent, window, and what start-up files print: none of it an answer.
                 Some(Some(_)) => {}
             }
         }
     }
 
-    /// Opens the next spare channel in the background. A server that allows no more gives none.
-    pub(super) fn refill(self: &Arc<Self>, answer_within: Duration) {
-        if self.refilling.swap(true, Ordering::AcqRel) {
+    /// Starts the next shell in the background. A server that allows no more gives none.
+    pub(super) fn make_ready(self: &Arc<Self>) {
+        if !self.shell_ahead || self.starting.swap(true, Ordering::AcqRel) {
             return;
         }
-        let this = Arc::clone(self);
+        let this = Arc::downgrade(self);
         tokio::spawn(async move {
-            if this.spare().is_none()
-                && let Ok(Ok(channel)) = timeout(answer_within, this.open_channel()).await
+            let Some(connection) = this.upgrade() else {
+                return;
+            };
+            if connection.ready().is_none()
+                && let Ok(channel) = connection.start_shell().await
             {
-                *this.spare() = Some(channel);
+                *connection.ready() = Some(channel);
             }
-            this.refilling.store(false, Ordering::Release);
+            connection.starting.store(false, Ordering::Release);
+            let before = connection.commands.load(Ordering::Relaxed);
+            drop(connection);
+            sleep(READY_FOR).await;
+            if let Some(connection) = this.upgrade()
+                && connection.commands.load(Ordering::Relaxed) == before
+            {
+                let unwanted = connection.ready().take();
+                if let Some(channel) = unwanted {
+                    // The shell reads the end of its input and ends.
+                    let _ = channel.eof().await;
+                }
+            }
         });
     }
 
-    fn spare(&self) -> std::sync::MutexGuard<'_, Option<Channel<Msg>>> {
-        self.spare.lock().unwrap_or_else(PoisonError::into_inner)
+    fn ready(&self) -> std::sync::MutexGuard<'_, Option<Channel<Msg>>> {
+        self.ready.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Says goodbye.
@@ -544,8 +592,9 @@ fn refusal(
 fn accept_command(settings: &SshSettings) -> String {
     let mut words = vec!["ssh".to_owned()];
     if let Some(file) = settings.known_hosts.first() {
-        let file = auth::expand(file);
-        let option = format!("UserKnownHostsFile={}", file.display());
+        // ssh takes words apart and expands `%` in this option.
+        let file = auth::expand(file).display().to_string().replace('%', "%%");
+        let option = format!("UserKnownHostsFile=\"{file}\"");
         words.extend(["-o".to_owned(), quote(&option)]);
     }
     if settings.port != 22 {

@@ -48,20 +48,30 @@ pub(super) fn read_from(path: &RemotePath, offset: u64, max: u64) -> Command {
 
 /// Ends the script with a message unless `$f` is a file that can be read. The shell's own message
 /// names the reason; `true` is no special builtin, so that a failed redirection is not fatal.
-const CHECK: &str = r#"true <"$f" || exit 66
-[ -d "$f" ] && { echo "$f: is a directory" >&2; exit 66; }"#;
+/// Opening anything but a file could wait for ever.
+const CHECK: &str = r#"if [ -e "$f" ] && [ ! -f "$f" ]; then echo "$f: is not a file" >&2; exit 66; fi
+true <"$f" || exit 66"#;
+
+/// What a read came to. `tail` stands in a pipe, where its exit code is not seen but its message is.
+pub(super) fn part(output: Output, path: &RemotePath) -> Result<Vec<u8>, TransportError> {
+    let broken = output.stdout.is_empty() && output.first_error_line().is_some();
+    match refused(&output, path) {
+        None if !broken => Ok(output.stdout),
+        None => Err(trouble(&output, path)),
+        Some(error) => Err(error),
+    }
+}
 
 /// The error a script of ours ended with, if it did.
-pub(super) fn refused(output: &Output, path: &RemotePath) -> Option<TransportError> {
-    // A tool in the middle of a pipe can fail without its exit code being seen.
-    let quiet = output.first_error_line().is_none();
-    if output.ok() && (quiet || !output.stdout.is_empty()) {
-        return None;
-    }
+fn refused(output: &Output, path: &RemotePath) -> Option<TransportError> {
+    (!output.ok()).then(|| trouble(output, path))
+}
+
+fn trouble(output: &Output, path: &RemotePath) -> TransportError {
     let why = output
         .first_error_line()
         .unwrap_or_else(|| format!("it ended with {}", output.status));
-    Some(TransportError::Remote(format!("{path}: {why}")))
+    TransportError::Remote(format!("{path}: {why}"))
 }
 
 /// Puts a file: streamed into a temporary one beside the target, counted, renamed.
@@ -78,6 +88,7 @@ pub(super) async fn put(
         r#"t={target}
 p={part}.$$
 trap 'rm -f "$p"' EXIT
+trap 'exit 66' TERM
 trap '' HUP PIPE
 if [ -d "$t" ]; then echo "$t: is a directory" >&2; exit 66; fi
 cat >"$p" || exit 66

@@ -12,6 +12,7 @@ use super::SshSettings;
 use super::channel::{OpenError, Session};
 use super::connection::Connection;
 use super::pace::{Pace, Turn};
+use crate::shell::Command;
 use crate::transport::{TransportError, Watcher};
 
 /// Transfers side by side, so that short commands always find a channel.
@@ -104,14 +105,14 @@ impl Link {
         }
     }
 
-    /// A channel for one command, on a connection that answers. Waits at most this long for other
-    /// commands to make room. Whatever the error, nothing ran.
-    pub(super) async fn session(&self, patience: Duration) -> Result<Session, TransportError> {
+    /// A shell for one command, on a connection that answers. Waits at most the command's timeout
+    /// for other commands to make room. Whatever the error, nothing ran.
+    pub(super) async fn session(&self, command: &Command) -> Result<Session, TransportError> {
         let mut renewed = false;
+        let patience = command.timeout.max(self.settings.connect_timeout);
         loop {
             let connection = self.connection().await?;
-            let patient = patience.max(self.settings.connect_timeout);
-            match Session::open(&connection, patient, self.settings.connect_timeout).await {
+            match Session::open(&connection, command, patience).await {
                 Ok(session) => return Ok(session),
                 Err(OpenError::Gone(why)) => {
                     self.discard(&connection);
@@ -139,7 +140,7 @@ impl Link {
                     return Err(TransportError::Unreachable(format!(
                         "{} is still busy with earlier commands after {} s",
                         self.place,
-                        patient.as_secs()
+                        patience.as_secs()
                     )));
                 }
                 Err(OpenError::Refused(why)) => {
@@ -234,6 +235,14 @@ impl Link {
 
     fn lock(&self) -> std::sync::MutexGuard<'_, State> {
         lock(&self.state)
+    }
+
+    /// Makes the standing connection look as if the machine had slept.
+    #[cfg(test)]
+    pub(super) fn pretend_silence(&self) {
+        if let Phase::Up(connection) = &self.lock().phase {
+            connection.pretend_silence();
+        }
     }
 }
 

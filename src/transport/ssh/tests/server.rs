@@ -1,0 +1,123 @@
+//! An `sshd` of a test's own, so that it can be configured and hurt. Needs to be root, as the test
+//! cluster does.
+
+use std::fmt::Write as _;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use tempfile::TempDir;
+
+use super::make_key;
+
+/// A running server; dropping it ends it.
+pub(super) struct Server {
+    pub(super) port: u16,
+    /// Holds its keys (`host_ed25519`, `host_rsa`) and logs.
+    pub(super) dir: TempDir,
+    process: Child,
+}
+
+impl Server {
+    /// Starts a server with these lines first in its configuration, where they win.
+    pub(super) fn start(lines: &str) -> Self {
+        Self::with_keys(lines, &["ed25519", "rsa"])
+    }
+
+    /// Starts a server with host keys of these types only.
+    pub(super) fn with_keys(lines: &str, kinds: &[&str]) -> Self {
+        let dir = TempDir::new().unwrap();
+        let port = free_port();
+        let mut config = format!(
+            "{lines}\nListenAddress 127.0.0.1\nPort {port}\nPidFile none\nUsePAM no\nUseDNS no\n\
+             PasswordAuthentication no\nStrictModes no\nMaxStartups 200\n"
+        );
+        for kind in kinds {
+            let key = dir.path().join(format!("host_{kind}"));
+            make_key(&key, kind, "");
+            writeln!(config, "HostKey {}", key.display()).unwrap();
+        }
+        let file = dir.path().join("config");
+        std::fs::write(&file, config).unwrap();
+        let log = std::fs::File::create(dir.path().join("log")).unwrap();
+        // Where Debian's sshd wants to be; made by its service otherwise.
+        std::fs::create_dir_all("/run/sshd").unwrap();
+        let process = Command::new("/usr/sbin/sshd")
+            .args(["-D", "-e", "-f"])
+            .arg(&file)
+            .stdin(Stdio::null())
+            .stderr(log)
+            .spawn()
+            .unwrap();
+        let server = Self { port, dir, process };
+        let deadline = Instant::now() + Duration::from_secs(10);
+        while std::net::TcpStream::connect(("127.0.0.1", port)).is_err() {
+            assert!(
+                Instant::now() < deadline,
+                "sshd did not start: {}",
+                server.log()
+            );
+            std::thread::yield_now();
+        }
+        server
+    }
+
+    /// A file that records the server's keys under this port.
+    pub(super) fn known_hosts(&self, port: u16) -> PathBuf {
+        let mut text = String::new();
+        for kind in ["ed25519", "rsa"] {
+            if self.dir.path().join(format!("host_{kind}")).exists() {
+                writeln!(text, "[127.0.0.1]:{port} {}", self.public(kind)).unwrap();
+            }
+        }
+        let file = self.dir.path().join(format!("known_hosts_{port}"));
+        std::fs::write(&file, text).unwrap();
+        file
+    }
+
+    /// The public host key of a type: its type and its blob.
+    pub(super) fn public(&self, kind: &str) -> String {
+        public(&self.dir.path().join(format!("host_{kind}")))
+    }
+
+    /// The fingerprint of a host key, as `ssh-keygen` has it.
+    pub(super) fn fingerprint(&self, kind: &str) -> String {
+        let key = self.dir.path().join(format!("host_{kind}.pub"));
+        let output = Command::new("ssh-keygen")
+            .arg("-lf")
+            .arg(key)
+            .output()
+            .unwrap();
+        let text = String::from_utf8(output.stdout).unwrap();
+        text.split(' ').nth(1).unwrap().to_owned()
+    }
+
+    /// What it logged so far.
+    pub(super) fn log(&self) -> String {
+        std::fs::read_to_string(self.dir.path().join("log")).unwrap()
+    }
+
+    /// How many logins it accepted.
+    pub(super) fn logins(&self) -> usize {
+        self.log().matches("Accepted publickey").count()
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        let _ = self.process.kill();
+        let _ = self.process.wait();
+    }
+}
+
+/// Type and blob of the public half of a key file.
+pub(super) fn public(key: &Path) -> String {
+    let text = std::fs::read_to_string(format!("{}.pub", key.display())).unwrap();
+    let mut words = text.split(' ');
+    format!("{} {}", words.next().unwrap(), words.next().unwrap().trim())
+}
+
+fn free_port() -> u16 {
+    let listener = std::net::TcpListener::bind(("127.0.0.1", 0)).unwrap();
+    listener.local_addr().unwrap().port()
+}
