@@ -500,4 +500,4 @@ fn seconds(seconds: i64) -> u64 {
 }
 
 #[cfg(test)]
-pub(crate) mod tests;
+mod tests;

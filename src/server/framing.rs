@@ -222,12 +222,11 @@ impl Decoder {
         let rest = rest.get(blank..).unwrap_or_default();
         let marked = rest.starts_with(BYTE_ORDER_MARK);
         let maybe_marked = !marked && BYTE_ORDER_MARK.starts_with(rest);
-        let framing = match rest.first() {
-            _ if marked || maybe_marked => None,
-            Some(b'{' | b'[') => Some(Framing::Lines),
-            Some(_) => Some(Framing::ContentLength),
-            None => None,
-        };
+        let first = rest.first().filter(|_| !marked && !maybe_marked);
+        let framing = first.map(|byte| match byte {
+            b'{' | b'[' => Framing::Lines,
+            _ => Framing::ContentLength,
+        });
         self.advance(blank + if marked { BYTE_ORDER_MARK.len() } else { 0 });
         self.framing = framing;
         match framing {

@@ -9,8 +9,11 @@ fn at(seconds: i64) -> Timestamp {
 }
 
 /// A job in a state, as the store would give it.
-#[allow(clippy::needless_pass_by_value, reason = "literals come by value")]
-pub(crate) fn a_job(state: Value, attempt: Value) -> Job {
+#[allow(
+    clippy::needless_pass_by_value,
+    reason = "written down where it is called"
+)]
+fn a_job(state: Value, attempt: Value) -> Job {
     let mut whole = json!({
         "n": 1, "tag": "abcdefgh", "asked": at(0), "id": null, "submitted": null, "started": null,
         "ended": null, "outcome": null, "word": null, "reason": null, "estimated_start": null,

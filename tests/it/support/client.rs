@@ -45,7 +45,7 @@ pub(crate) struct Client {
 }
 
 enum Server {
-    Process { child: Child, stderr: PathBuf },
+    Process { child: Box<Child>, stderr: PathBuf },
     Task(JoinHandle<Exit>),
 }
 
@@ -69,7 +69,14 @@ impl Client {
         let mut child = command.spawn().expect("the binary starts");
         let reader = child.stdout.take().expect("stdout is piped");
         let writer = child.stdin.take().expect("stdin is piped");
-        Self::over(reader, writer, Server::Process { child, stderr })
+        Self::over(
+            reader,
+            writer,
+            Server::Process {
+                child: Box::new(child),
+                stderr,
+            },
+        )
     }
 
     /// Over a pipe in memory.

@@ -48,7 +48,9 @@ async fn more_than_is_worked_on_at_once_can_be_piped_in() {
     let (mut client, _) = fixture::client(Options::default());
     let mut all = String::new();
     for n in 0..5000 {
-        all += &format!(r#"{{"jsonrpc":"2.0","id":"{n}","method":"echo","params":{{"n":{n}}}}}"#);
+        let request =
+            json!({"jsonrpc": "2.0", "id": n.to_string(), "method": "echo", "params": {"n": n}});
+        all += &request.to_string();
         all.push('\n');
     }
     client.send_bytes(all.as_bytes()).await;
