@@ -176,3 +176,6 @@ bad=0
     script.push_str("exit \"$bad\"\n");
     script
 }
+
+#[cfg(test)]
+mod tests;
