@@ -150,6 +150,13 @@ fn run(script: &str, input: &[u8]) -> (i32, String) {
     )
 }
 
+fn sha256(bytes: &[u8]) -> String {
+    let digest = Sha256::digest(bytes);
+    digest
+        .iter()
+        .fold(String::new(), |hex, byte| format!("{hex}{byte:02x}"))
+}
+
 /// An upload as createJob sends it: the description, the files, the list of checksums last.
 fn bundle(files: &[(&str, &[u8])], spoil: bool) -> Vec<u8> {
     let mut tar = tar::Builder::new(Vec::new());
@@ -164,9 +171,11 @@ fn bundle(files: &[(&str, &[u8])], spoil: bool) -> Vec<u8> {
     for (name, bytes) in files {
         let name = format!("{INPUT_FILES}/{name}");
         add(&name, bytes);
-        let sum = Sha256::digest(if spoil { b"another" } else { *bytes });
-        let hex: String = sum.iter().map(|byte| format!("{byte:02x}")).collect();
-        sums.push_str(&format!("{hex}  {name}\n"));
+        let sum = sha256(if spoil { b"another" } else { bytes });
+        sums = format!(
+            "{sums}{sum}  {name}
+"
+        );
     }
     add(".sums", sums.as_bytes());
     tar.into_inner().unwrap()
@@ -249,11 +258,7 @@ fn a_broken_upload_is_swept_and_a_whole_one_is_found() {
     let sums = whole_upload(&said).unwrap();
     assert_eq!(
         sums.into_iter().collect::<Vec<_>>(),
-        FILES.map(|(name, bytes)| {
-            let sum = Sha256::digest(bytes);
-            let hex: String = sum.iter().map(|byte| format!("{byte:02x}")).collect();
-            (name.to_owned(), hex)
-        })
+        FILES.map(|(name, bytes)| { (name.to_owned(), sha256(bytes)) })
     );
     assert!(Path::new(job.spec.project_dir.as_str()).exists());
 }
