@@ -181,3 +181,6 @@ bad=0
     script.push_str("exit \"$bad\"\n");
     script
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,5 +1,10 @@
 //! `kill -9` at any moment: what was answered is there, nothing is half there.
 
+#![allow(
+    clippy::disallowed_types,
+    reason = "threads of a test wait here, no runtime's"
+)]
+
 use std::collections::BTreeSet;
 use std::io::{BufRead, BufReader, Write};
 use std::process::{Child, Command, Stdio};
