@@ -1,13 +1,5 @@
 //! Integration tests: the program and the library as their users meet them.
 #![allow(
-    clippy::expect_used,
-    clippy::print_stdout,
-    clippy::unwrap_used,
-    unreachable_pub,
-    reason = "a test fails by panicking, speaks by printing, and is nobody's library"
-)]
-
-#![allow(
     clippy::unwrap_used,
     clippy::expect_used,
     clippy::indexing_slicing,
