@@ -87,6 +87,9 @@ const FAMILIES: &[Family] = &[
     },
 ];
 
+/// Names of one kind beyond this are not listed.
+const MAX_NAMES: usize = 1000;
+
 struct Collector<'t> {
     trace: &'t Trace,
     options: Options<'t>,
@@ -117,13 +120,15 @@ pub(super) fn collect(trace: &Trace) -> (Vec<Draft>, Option<String>, Option<Stri
 }
 
 impl<'t> Collector<'t> {
+    /// The settings of a keyword; more than a loop's worth are not looked at.
     fn named(&self, keyword: &str) -> Vec<&'t Setting> {
         let lower = keyword.to_ascii_lowercase();
-        self.trace
+        let all = self
+            .trace
             .settings
             .iter()
-            .filter(|setting| setting.name == lower)
-            .collect()
+            .filter(|setting| setting.name == lower);
+        all.take(MAX_NAMES).collect()
     }
 
     fn path(&self, value: &Value, base: &Base, suffix: &str) -> Option<String> {

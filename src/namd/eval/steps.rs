@@ -166,7 +166,7 @@ impl Machine<'_> {
                 "{steps} is not a multiple of {cycle}, and NAMD stops here. Use {} or {}, or set \
                  stepspercycle.",
                 steps - steps % cycle,
-                steps - steps % cycle + cycle
+                (steps - steps % cycle).saturating_add(cycle)
             );
             let message = "number of steps must be a multiple of stepsPerCycle";
             self.fail_with(Kind::StepsNotMultiple, arg.place, message, &hint)?;

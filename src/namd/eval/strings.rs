@@ -7,7 +7,7 @@ use super::super::tcl::number::{self, Num};
 use super::super::tcl::{self, list, pattern};
 use super::lists::{blank, index, range};
 use super::value::{Arg, Value};
-use super::{Flow, MAX_STRING, Machine, Place, known};
+use super::{Flow, MAX_STRING, Machine, Place, known, product};
 
 impl Machine<'_> {
     pub(super) fn string_command(
@@ -42,7 +42,7 @@ impl Machine<'_> {
 
     fn do_string(&mut self, args: &[Arg], place: Place) -> Flow {
         let texts = known!(self, args);
-        self.charge(texts.iter().map(|text| text.len()).sum())?;
+        self.charge(product(&texts))?;
         if let ["repeat", text, count] = texts.as_slice() {
             let count = number::parse_int(count)
                 .and_then(|n| usize::try_from(n).ok())

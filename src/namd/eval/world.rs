@@ -68,7 +68,12 @@ impl World {
         } else {
             self.settings.len() + other.settings.len()
         };
-        self.frames.weight(&other.frames) + settings
+        let bindings = if Rc::ptr_eq(&self.bindings, &other.bindings) {
+            0
+        } else {
+            self.bindings.len() + other.bindings.len()
+        };
+        self.frames.weight(&other.frames) + settings + bindings
     }
 
     /// What is certain whichever of the two ways was taken.
