@@ -181,9 +181,8 @@ impl Decoder {
             State::Line if !rest.is_empty() => {
                 Some(String::from_utf8(rest).map_err(|_| Fault::NotUtf8))
             }
-            State::Start | State::Header(_) | State::Line => None,
-            // Told when it was found.
-            State::Skip(_) | State::Lost | State::SkipLine => None,
+            // Nothing is open, or what is passed over was told when it was found.
+            _ => None,
         }
     }
 
