@@ -181,8 +181,13 @@ impl Decoder {
             State::Line if !rest.is_empty() => {
                 Some(String::from_utf8(rest).map_err(|_| Fault::NotUtf8))
             }
-            // Nothing is open, or what is passed over was told when it was found.
-            _ => None,
+            // Nothing has begun, or it was told when it was found.
+            State::Start
+            | State::Header(_)
+            | State::Line
+            | State::Skip(_)
+            | State::Lost
+            | State::SkipLine => None,
         }
     }
 

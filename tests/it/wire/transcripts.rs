@@ -117,7 +117,7 @@ async fn replay(path: &Path, update: bool) -> String {
             }
         }
     }
-    if let Some(mut client) = client {
+    if let Some(client) = client {
         client.finish().await;
     }
     text::write(&parts)

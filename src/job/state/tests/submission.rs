@@ -317,7 +317,7 @@ fn each_attempt_keeps_what_came_of_it() {
 
     // Refused, the job is again what the first attempt made of it.
     life.then(201, &rejected());
-    assert_eq!(life.job.attempts, [kept.clone()]);
+    assert_eq!(life.job.attempts, std::slice::from_ref(&kept));
     assert_eq!(
         (life.job.status(), life.job.ended()),
         (Status::Failed, Some(at(100)))
