@@ -36,6 +36,8 @@ Exit codes
   serve   0 after shutdown and exit, or at the end of input; 1 after exit without shutdown
   call    0 a result; 1 an error answer (printed to stderr as JSON)
           with --follow: 0 COMPLETED, 3 FAILED, 4 CANCELLED, 5 UNKNOWN; 1 it ended otherwise
+  doctor  0 jobs can run on every cluster that was looked at; 1 something is missing
+  demo    0 the job was completed; 1 it was not
   all     2 wrong arguments";
 
 #[derive(Debug, Subcommand)]

@@ -167,6 +167,9 @@ async fn follow(wire: &mut Wire, method: &str, params: &Value) -> Result<ExitCod
     {
         return Ok(code);
     }
+    // What was notified before the result may be older than it: a job that was `staged` then is none
+    // that was not submitted.
+    let known = updated_at(result.get("job"));
     let mut notified = notified.into_iter();
     loop {
         let message = match notified.next() {
@@ -181,7 +184,8 @@ async fn follow(wire: &mut Wire, method: &str, params: &Value) -> Result<ExitCod
         if message.get("method") == Some(&json!(protocol::OnJobDeleted::NAME)) {
             return Ok(ExitCode::FAILURE);
         }
-        if let Some(code) = about("job").and_then(|job| at_rest(job, ExitCode::FAILURE)) {
+        let news = about("job").filter(|job| updated_at(Some(job)) > known);
+        if let Some(code) = news.and_then(|job| at_rest(job, ExitCode::FAILURE)) {
             return Ok(code);
         }
     }
@@ -190,6 +194,12 @@ async fn follow(wire: &mut Wire, method: &str, params: &Value) -> Result<ExitCod
 fn named_job(result: &Value, params: &Value) -> Option<String> {
     let id = result.pointer("/job/jobId").or_else(|| params.get("jobId"));
     id.and_then(Value::as_str).map(ToOwned::to_owned)
+}
+
+/// When a job last changed; times on the wire sort as texts.
+fn updated_at(job: Option<&Value>) -> String {
+    let at = job.and_then(|job| job.get("updatedAt"));
+    at.and_then(Value::as_str).unwrap_or_default().to_owned()
 }
 
 /// The exit code when nothing more happens to a job by itself; `staged` when it was not submitted.

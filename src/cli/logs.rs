@@ -23,14 +23,16 @@ const DAYS: usize = 7;
 /// file, not the server.
 pub(super) fn start(dir: &Path) -> Option<WorkerGuard> {
     let level = std::env::var("NAMDRUNNER_LOG").ok();
-    let level = level.and_then(|word| word.parse::<LevelFilter>().ok());
+    let known = level.as_ref().map(|word| word.parse::<LevelFilter>());
+    let level_is_wrong = matches!(known, Some(Err(_)));
+    let level = known.and_then(Result::ok).unwrap_or(LevelFilter::INFO);
     let (file, guard, problem) = match open(dir) {
         Ok(file) => {
             let (file, guard) = tracing_appender::non_blocking(file);
             let layer = tracing_subscriber::fmt::layer()
                 .with_writer(file)
                 .with_ansi(false)
-                .with_filter(level.unwrap_or(LevelFilter::INFO));
+                .with_filter(level);
             (Some(layer), Some(guard), None)
         }
         Err(error) => (None, None, Some(error)),
@@ -41,17 +43,19 @@ pub(super) fn start(dir: &Path) -> Option<WorkerGuard> {
         .without_time()
         .with_target(false)
         .with_filter(LevelFilter::from_level(Level::WARN));
-    let started = tracing_subscriber::registry()
+    // Fails when there is a subscriber already, which then gets what is said below.
+    let _ = tracing_subscriber::registry()
         .with(file)
         .with(stderr)
         .try_init();
     std::panic::set_hook(Box::new(log_panic));
-    if started.is_ok()
-        && let Some(problem) = problem
-    {
+    if let Some(problem) = problem {
+        let dir = dir.display();
+        tracing::warn!("No log file can be written in {dir}: {problem}.");
+    }
+    if level_is_wrong {
         tracing::warn!(
-            "No log file can be written in {}: {problem}.",
-            dir.display()
+            "NAMDRUNNER_LOG is none of off, error, warn, info, debug, trace: info is taken."
         );
     }
     guard

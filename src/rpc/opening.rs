@@ -14,8 +14,10 @@ use tokio::sync::watch;
 use crate::engine::Engine;
 use crate::error::{Error, Result};
 
-/// How long a failure is answered again before another attempt is made.
+/// How long a failure is answered again before another attempt is made for a call.
 const PAUSE: Duration = Duration::from_secs(1);
+/// How long until another attempt is made by itself.
+const RETRY: Duration = Duration::from_secs(5);
 
 type Opener = dyn Fn() -> Pin<Box<dyn Future<Output = Result<Engine>> + Send>> + Send + Sync;
 
@@ -29,7 +31,8 @@ pub struct Opening {
 #[derive(Clone)]
 enum State {
     Closed,
-    UnderWay,
+    /// After a failure, perhaps.
+    UnderWay(Option<Arc<Error>>),
     Open(Engine),
     Failed(Arc<Error>, Instant),
 }
@@ -63,32 +66,54 @@ impl Opening {
     /// Begins to open, if nobody has.
     pub fn begin(&self) {
         let begun = self.state.send_if_modified(|state| {
-            let begin = match state {
-                State::Closed => true,
-                State::Failed(_, at) => at.elapsed() >= PAUSE,
-                State::UnderWay | State::Open(_) => false,
+            let before = match state {
+                State::Closed => None,
+                State::Failed(error, at) if at.elapsed() >= PAUSE => Some(Arc::clone(error)),
+                State::Failed(..) | State::UnderWay(_) | State::Open(_) => return false,
             };
-            if begin {
-                *state = State::UnderWay;
-            }
-            begin
+            *state = State::UnderWay(before);
+            true
         });
         if begun {
-            let this = self.clone();
-            tokio::spawn(async move {
-                // In a task of its own, so that a panic in it is an error and not a wait for ever.
-                let opened = tokio::spawn((this.open)()).await.unwrap_or_else(|panic| {
-                    Err(Error::internal("The engine could not be started.").caused_by(panic))
-                });
-                this.state.send_replace(match opened {
-                    Ok(engine) => State::Open(engine),
-                    Err(error) => {
-                        tracing::error!(%error, "the engine cannot be opened");
-                        State::Failed(Arc::new(error), Instant::now())
-                    }
-                });
-            });
+            tokio::spawn(self.clone().open());
         }
+    }
+
+    async fn open(self) {
+        // In a task of its own, so that a panic in it is an error and not a wait for ever.
+        let opened = tokio::spawn((self.open)()).await.unwrap_or_else(|panic| {
+            Err(Error::internal("The engine could not be started.").caused_by(panic))
+        });
+        let state = match opened {
+            Ok(engine) => State::Open(engine),
+            Err(error) => {
+                self.retry_later();
+                let before = match &*self.state.borrow() {
+                    State::UnderWay(before) => before.clone(),
+                    _ => None,
+                };
+                // The same failure again is no news.
+                let known = before.filter(|before| before.message == error.message);
+                let error = known.unwrap_or_else(|| {
+                    tracing::error!(%error, "the engine cannot be opened");
+                    Arc::new(error)
+                });
+                State::Failed(error, Instant::now())
+            }
+        };
+        self.state.send_replace(state);
+    }
+
+    /// What was wrong may be mended without anybody calling.
+    fn retry_later(&self) {
+        let open = Arc::clone(&self.open);
+        let state = Arc::downgrade(&self.state);
+        tokio::spawn(async move {
+            tokio::time::sleep(RETRY).await;
+            if let Some(state) = state.upgrade() {
+                Self { open, state }.begin();
+            }
+        });
     }
 
     /// The engine; opens it if need be.
@@ -99,7 +124,7 @@ impl Opening {
             match &*state.borrow_and_update() {
                 State::Open(engine) => return Ok(engine.clone()),
                 State::Failed(error, _) => return Err(again(error)),
-                State::Closed | State::UnderWay => {}
+                State::Closed | State::UnderWay(_) => {}
             }
             if state.changed().await.is_err() {
                 return Err(Error::internal("The engine is gone."));
@@ -119,24 +144,33 @@ impl Opening {
     pub fn outcomes(&self) -> Outcomes {
         let mut state = self.state.subscribe();
         state.mark_changed();
-        Outcomes(state)
+        Outcomes { state, told: None }
     }
 }
 
 /// What opening comes to.
-pub struct Outcomes(watch::Receiver<State>);
+pub struct Outcomes {
+    state: watch::Receiver<State>,
+    told: Option<Arc<Error>>,
+}
 
 impl Outcomes {
-    /// The next outcome: the engine, or a failure that nobody has been given here.
+    /// The next outcome: the engine, or a failure that has not been given here.
     pub async fn next(&mut self) -> Result<Engine> {
         loop {
-            if self.0.changed().await.is_err() {
+            if self.state.changed().await.is_err() {
                 return std::future::pending().await;
             }
-            match &*self.0.borrow_and_update() {
+            match &*self.state.borrow_and_update() {
                 State::Open(engine) => return Ok(engine.clone()),
-                State::Failed(error, _) => return Err(again(error)),
-                State::Closed | State::UnderWay => {}
+                State::Failed(error, _) => {
+                    let told = self.told.as_ref();
+                    if told.is_none_or(|told| !Arc::ptr_eq(told, error)) {
+                        self.told = Some(Arc::clone(error));
+                        return Err(again(error));
+                    }
+                }
+                State::Closed | State::UnderWay(_) => {}
             }
         }
     }
@@ -196,5 +230,22 @@ mod tests {
             opening.engine().await.err().unwrap().kind,
             ErrorKind::Internal
         );
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn the_same_failure_is_told_once() {
+        let opening = Opening::by(|| async { Err(Error::internal("Always.")) });
+        let mut outcomes = opening.outcomes();
+        opening.begin();
+        assert_eq!(outcomes.next().await.err().unwrap().message, "Always.");
+        // As another attempt would leave it.
+        let before = match &*opening.state.borrow() {
+            State::Failed(error, _) => Arc::clone(error),
+            _ => panic!("no failure"),
+        };
+        opening.state.send_replace(State::UnderWay(Some(before)));
+        opening.clone().open().await;
+        let told = tokio::time::timeout(Duration::from_millis(20), outcomes.next()).await;
+        assert!(told.is_err(), "it was told again");
     }
 }

@@ -1,19 +1,20 @@
 //! Domain → wire, and the little that comes the other way. Pure.
 
+mod clusters;
+
 use jiff::Timestamp;
 
-use crate::doctor::Check;
-use crate::engine::{
-    ClusterState, CreateJob, Created, Event, FileAction, Health, Preview, Synced, UpdateJob,
-};
+use crate::engine::{CreateJob, Created, Event, FileAction, Preview, UpdateJob};
 use crate::job::state::Change;
 use crate::job::{self, Cause, Job, JobState, Outcome};
 use crate::namd;
 use crate::protocol as wire;
 use crate::protocol::Time;
 use crate::scheduler::slurm::reasons::{self, Outlook};
-use crate::scheduler::{Resources, Source, SourceHealth};
+use crate::scheduler::{Resources, Source};
 use crate::store::{HistoryEntry, StoredChange};
+
+pub use clusters::{check, cluster, sync_completed, synced};
 
 /// What is known about the age of what is known of a job.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -332,17 +333,6 @@ pub fn findings(findings: &[namd::Finding]) -> Vec<wire::Finding> {
     findings.iter().map(one).collect()
 }
 
-/// One of `doctor`'s checks.
-pub fn check(cluster: &str, check: Check) -> wire::Check {
-    wire::Check {
-        cluster: cluster.to_owned(),
-        name: check.name,
-        ok: check.ok,
-        detail: check.detail,
-        hint: check.hint,
-    }
-}
-
 /// A row of a job's history.
 pub fn history_entry(entry: HistoryEntry) -> wire::HistoryEntry {
     wire::HistoryEntry {
@@ -408,89 +398,6 @@ pub fn seq_of(event: &Event) -> Option<u64> {
     match event {
         Event::Job { seq, .. } | Event::JobDeleted { seq, .. } => Some(*seq),
         Event::Cluster(_) | Event::Synced(_) => None,
-    }
-}
-
-/// A cluster.
-pub fn cluster(state: &ClusterState) -> wire::ClusterStatus {
-    wire::ClusterStatus {
-        name: state.name.clone(),
-        host: state.host.clone(),
-        scheduler: state.scheduler.to_owned(),
-        health: health(state.health),
-        since: Time(state.since),
-        reason: state.reason.clone(),
-        hint: state.hint.clone(),
-        sources: wire::Sources {
-            squeue: source_status(&state.squeue),
-            sacct: source_status(&state.sacct),
-            marker: source_status(&state.marker),
-        },
-        interval_seconds: state.interval_seconds,
-        last_sync: state.last_sync.map(Time),
-        next_sync: state.next_sync.map(Time),
-        latency_ms: state.latency_ms,
-        queries_last_hour: state.queries_last_hour,
-        errors: state
-            .errors
-            .iter()
-            .map(|error| wire::ClusterFailure {
-                at: Time(error.at),
-                part: error.part.clone(),
-                exit: error.exit,
-                message: error.message.clone(),
-            })
-            .collect(),
-        active_jobs: state.active_jobs as u64,
-        defaults: resources(&state.defaults),
-    }
-}
-
-fn source_status(health: &SourceHealth) -> wire::SourceStatus {
-    let (health, exit, reason) = match health {
-        SourceHealth::NotAsked => (wire::SourceHealth::NotAsked, None, None),
-        SourceHealth::Ok => (wire::SourceHealth::Ok, None, None),
-        SourceHealth::Absent { why } => (wire::SourceHealth::Absent, None, Some(why)),
-        SourceHealth::Failed { exit, why } => (wire::SourceHealth::Failed, *exit, Some(why)),
-    };
-    wire::SourceStatus {
-        health,
-        exit,
-        reason: reason.cloned(),
-    }
-}
-
-fn health(health: Health) -> wire::ClusterHealth {
-    match health {
-        Health::Ok => wire::ClusterHealth::Ok,
-        Health::Connecting => wire::ClusterHealth::Connecting,
-        Health::AuthRequired => wire::ClusterHealth::AuthRequired,
-        Health::Unavailable => wire::ClusterHealth::Unavailable,
-        Health::Unchecked => wire::ClusterHealth::Unchecked,
-    }
-}
-
-/// One cluster's part of a sync, as `syncAll` gives it.
-pub fn synced(synced: &Synced) -> wire::ClusterSynced {
-    wire::ClusterSynced {
-        cluster: synced.cluster.clone(),
-        health: health(synced.health),
-        queried: synced.queried as u64,
-        changed: synced.changed as u64,
-        took_ms: synced.took_ms,
-        error: synced.error.clone(),
-    }
-}
-
-/// One cluster's part of a sync, as it is notified.
-pub fn sync_completed(synced: &Synced) -> wire::SyncCompleted {
-    wire::SyncCompleted {
-        cluster: synced.cluster.clone(),
-        at: Time(synced.at),
-        queried: synced.queried as u64,
-        changed: synced.changed as u64,
-        took_ms: synced.took_ms,
-        error: synced.error.clone(),
     }
 }
 

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use futures_util::FutureExt as _;
-use futures_util::future::{BoxFuture, join_all, ready};
+use futures_util::future::{BoxFuture, join_all};
 use jsonrpsee::Methods;
 use jsonrpsee::types::ErrorObjectOwned;
 use serde::Deserialize;
@@ -54,6 +54,23 @@ pub(super) struct Session {
     withdraw: CancellationToken,
     /// Ends the passing on of notifications.
     silence: CancellationToken,
+}
+
+/// The answer to a message.
+enum Answer {
+    /// Here it is.
+    Now(String),
+    /// It has to be worked for.
+    Later(BoxFuture<'static, Reply>),
+}
+
+impl Answer {
+    async fn when_done(self) -> Reply {
+        match self {
+            Self::Now(text) => text.into(),
+            Self::Later(reply) => reply.await,
+        }
+    }
 }
 
 /// An answer on its way out. What waits until it is on its way waits for the drop of `_then`.
@@ -123,21 +140,26 @@ impl Session {
             return true;
         };
         match message::read(text) {
-            Incoming::One(one) => self.receive_one(one, room),
+            Incoming::One(one) => self.receive_one(one, room).await,
             Incoming::Batch(batch) => self.receive_batch(batch, room),
         }
     }
 
-    fn receive_one(self: &Arc<Self>, one: Message, room: OwnedSemaphorePermit) -> bool {
+    async fn receive_one(self: &Arc<Self>, one: Message, room: OwnedSemaphorePermit) -> bool {
         let (answer, exit) = self.begin(one);
-        if let Some(answer) = answer {
-            let outbox = self.outbox.clone();
-            self.tasks.spawn(async move {
-                let reply = answer.await;
-                // A client that is gone is noticed by the server.
-                let _ = outbox.send(reply.text).await;
-                drop(room);
-            });
+        match answer {
+            None => {}
+            // At once, so that such answers keep the order of their requests. A client that is gone
+            // is noticed by the server.
+            Some(Answer::Now(text)) => drop(self.outbox.send(text).await),
+            Some(Answer::Later(answer)) => {
+                let outbox = self.outbox.clone();
+                self.tasks.spawn(async move {
+                    let reply = answer.await;
+                    let _ = outbox.send(reply.text).await;
+                    drop(room);
+                });
+            }
         }
         exit
     }
@@ -148,7 +170,7 @@ impl Session {
         for one in batch {
             let (answer, exits) = self.begin(one);
             exit |= exits;
-            answers.extend(answer.map(|answer| self.tasks.spawn(answer)));
+            answers.extend(answer.map(|answer| self.tasks.spawn(answer.when_done())));
         }
         if !answers.is_empty() {
             let outbox = self.outbox.clone();
@@ -164,11 +186,11 @@ impl Session {
 
     /// Begins with one message: gives its answer, if it gets one, and says whether it was `exit`.
     /// What must happen in the order of arrival happens before this returns.
-    fn begin(self: &Arc<Self>, one: Message) -> (Option<BoxFuture<'static, Reply>>, bool) {
+    fn begin(self: &Arc<Self>, one: Message) -> (Option<Answer>, bool) {
         match one {
             Message::Request(request) => (Some(self.answer(request)), false),
             Message::Notification(note) => (None, self.take_note(&note)),
-            Message::Bad(answer) => (Some(ready(answer.into()).boxed()), false),
+            Message::Bad(answer) => (Some(Answer::Now(answer)), false),
             Message::Answer => {
                 tracing::debug!("an answer came to something that was not asked");
                 (None, false)
@@ -176,23 +198,20 @@ impl Session {
         }
     }
 
-    fn answer(self: &Arc<Self>, request: Request) -> BoxFuture<'static, Reply> {
+    fn answer(self: &Arc<Self>, request: Request) -> Answer {
         let id = request.id.clone();
         if self.was_shut_down() {
             let why = "The server has been shut down; only `exit` is left.";
-            return ready(message::invalid(&id, why).into()).boxed();
+            return Answer::Now(message::invalid(&id, why));
         }
         match request.method.as_str() {
-            Initialize::NAME => {
-                let text = match self.initialize(&request.params) {
-                    Ok(result) => message::success(&id, &result),
-                    Err(error) => message::failure(&id, &error),
-                };
-                ready(text.into()).boxed()
-            }
+            Initialize::NAME => Answer::Now(match self.initialize(&request.params) {
+                Ok(result) => message::success(&id, &result),
+                Err(error) => message::failure(&id, &error),
+            }),
             Shutdown::NAME => {
                 self.shut_down.store(true, Ordering::SeqCst);
-                ready(message::success(&id, &()).into()).boxed()
+                Answer::Now(message::success(&id, &()))
             }
             Subscribe::NAME => {
                 let this = Arc::clone(self);
@@ -203,12 +222,12 @@ impl Session {
                         message::failure(&id, &failure::object(&error)).into()
                     })
                 };
-                subscribed.boxed()
+                Answer::Later(subscribed.boxed())
             }
             name if self.methods.method(name).is_none() => {
-                ready(message::failure(&id, &failure::no_such_method(name)).into()).boxed()
+                Answer::Now(message::failure(&id, &failure::no_such_method(name)))
             }
-            _ => Work::new(self, request).run().boxed(),
+            _ => Answer::Later(Work::new(self, request).run().boxed()),
         }
     }
 

@@ -7,5 +7,6 @@ mod generated;
 mod jobs;
 mod lifecycle;
 mod requests;
+mod runs;
 mod transcripts;
 mod withdrawal;

@@ -264,57 +264,7 @@ fn a_change_carries_the_job_and_how_it_came() {
 }
 
 #[test]
-fn a_cluster_tells_each_source() {
-    let state = ClusterState {
-        name: "hpc".into(),
-        host: None,
-        scheduler: "slurm",
-        health: Health::Unavailable,
-        since: at(0),
-        reason: Some("No route.".into()),
-        hint: None,
-        squeue: SourceHealth::Failed {
-            exit: Some(1),
-            why: "timed out".into(),
-        },
-        sacct: SourceHealth::Absent {
-            why: "no slurmdbd".into(),
-        },
-        marker: SourceHealth::Ok,
-        interval_seconds: 30,
-        last_sync: None,
-        next_sync: Some(at(30)),
-        latency_ms: None,
-        queries_last_hour: 4,
-        errors: Vec::new(),
-        active_jobs: 2,
-        defaults: Resources::default(),
-    };
-    let shown = serde_json::to_value(cluster(&state)).unwrap();
-    assert_eq!(shown["health"], "unavailable");
-    assert_eq!(
-        shown["sources"],
-        json!({
-            "squeue": {"health": "failed", "exit": 1, "reason": "timed out"},
-            "sacct": {"health": "absent", "reason": "no slurmdbd"},
-            "marker": {"health": "ok"},
-        })
-    );
-    assert!(shown.get("host").is_none());
-    assert_eq!(shown["defaults"], json!({}));
-}
-
-#[test]
-fn health_has_the_same_words_on_both_sides() {
-    for state in [
-        Health::Ok,
-        Health::Connecting,
-        Health::AuthRequired,
-        Health::Unavailable,
-        Health::Unchecked,
-    ] {
-        assert_eq!(serde_json::to_value(health(state)).unwrap(), state.name());
-    }
+fn status_has_the_same_words_on_both_sides() {
     for status in job::Status::ALL {
         let shown = super::status(status);
         assert_eq!(serde_json::to_value(shown).unwrap(), status.word());

@@ -3,12 +3,28 @@
 use std::fs;
 use std::path::Path;
 
+/// The water box, done in an instant.
+const QUICK: &str = "\
+# namd-stand-in: seconds-per-1000-steps 0.1
+source      short.tcl
+source      cell.tcl
+parameters  $common/tip3p.prm
+outputName  quick
+run         200
+";
+
 /// Writes `water/` and `namdrunner/config/config.toml` into a directory.
 ///
 /// The cluster `local` keeps its jobs below `namdrunner/` and starts the stand-in, which is an input.
 pub(crate) fn lay_out(dir: &Path) {
     let demo = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/cli/demo");
     copy(&demo.join("water"), &dir.join("water"));
+    // Configs of the same box that end otherwise.
+    copy(
+        &Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/demo"),
+        &dir.join("water/equil"),
+    );
+    fs::write(dir.join("water/equil/quick.namd"), QUICK).unwrap();
     fs::copy(demo.join("namd-stand-in"), dir.join("namd-stand-in")).unwrap();
     let config = dir.join("namdrunner/config");
     fs::create_dir_all(&config).unwrap();

@@ -16,16 +16,16 @@ use crate::support::client::{Client, PATIENCE};
 use crate::support::water;
 
 /// A home, and the water box of the demo in it.
-struct Place(TempDir);
+pub(super) struct Place(TempDir);
 
 impl Place {
-    fn new() -> Self {
+    pub(super) fn new() -> Self {
         let dir = tempfile::tempdir().unwrap();
         water::lay_out(dir.path());
         Self(dir)
     }
 
-    fn path(&self) -> &Path {
+    pub(super) fn path(&self) -> &Path {
         self.0.path()
     }
 
@@ -33,7 +33,7 @@ impl Place {
         self.path().join("water/equil/water.namd")
     }
 
-    fn client(&self) -> Client {
+    pub(super) fn client(&self) -> Client {
         Client::spawn(&self.path().join("namdrunner"))
     }
 
@@ -57,7 +57,7 @@ fn sharing() -> Options {
     }
 }
 
-async fn create(client: &mut Client, place: &Place, more: Value) -> Value {
+pub(super) async fn create(client: &mut Client, place: &Place, more: Value) -> Value {
     let mut params = json!({"configPath": place.config(), "cluster": "local"});
     params
         .as_object_mut()

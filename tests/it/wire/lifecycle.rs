@@ -158,8 +158,8 @@ async fn a_signal_ends_the_server_in_order() {
     let mut client = Client::spawn(home.path());
     client.request("initialize", json!({})).await.unwrap();
     let id = client.process_id().unwrap().to_string();
-    let killed = tokio::process::Command::new("kill")
-        .args(["-TERM", &id])
+    let killed = tokio::process::Command::new("sh")
+        .args(["-c", &format!("kill -TERM {id}")])
         .status()
         .await;
     assert!(killed.unwrap().success());

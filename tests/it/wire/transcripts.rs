@@ -10,7 +10,8 @@
 //! <-- exit code 0
 //! ```
 //!
-//! Words behind `jsonrpc`: `lines` (newline-delimited JSON), `ignore=method,method`.
+//! Words behind `jsonrpc`: `lines` (newline-delimited JSON), `ignore=method,method` (never looked
+//! at), `more=method,method` (more of them may come than stand here), `broken-settings`.
 //!
 //! Messages stand as they were recorded. What differs from run to run is compared by its kind only
 //! (`normal`); `/home/ada` stands for a fresh directory that holds the server's home and the
@@ -55,13 +56,24 @@ async fn replay(path: &Path, update: bool) -> String {
     let world = tempfile::tempdir().unwrap();
     water::lay_out(world.path());
     let real = world.path().to_str().unwrap().to_owned();
-    let mut client = Client::spawn(&world.path().join("namdrunner"));
     let words: Vec<String> = parts.iter().flat_map(Part::words).collect();
+    if words.iter().any(|word| word == "broken-settings") {
+        let file = world.path().join("namdrunner/config/config.toml");
+        fs::write(file, "[clusters.hpc]\nhots = \"login.example.org\"\n").unwrap();
+    }
+    let mut client = Client::spawn(&world.path().join("namdrunner"));
     if words.iter().any(|word| word == "lines") {
         client = client.in_lines();
     }
-    for ignored in words.iter().filter_map(|word| word.strip_prefix("ignore=")) {
-        ignored.split(',').for_each(|method| client.ignore(method));
+    let words_of = |start: &str| -> Vec<String> {
+        let lists = words.iter().filter_map(|word| word.strip_prefix(start));
+        lists
+            .flat_map(|list| list.split(','))
+            .map(ToOwned::to_owned)
+            .collect()
+    };
+    for method in words_of("ignore=") {
+        client.ignore(&method);
     }
     let mut client = Some(client);
     let mut recorded = Normal::default();
@@ -70,7 +82,7 @@ async fn replay(path: &Path, update: bool) -> String {
         let open = client.as_mut().expect("nothing follows the exit code");
         match step {
             Step::Send(value) => {
-                if update && let Some(named) = found.with_new_ids(value) {
+                if update && let Some(named) = recorded.with_new_ids(value) {
                     *value = named;
                 }
                 recorded.of(value);
@@ -97,14 +109,15 @@ async fn replay(path: &Path, update: bool) -> String {
                 }
             }
             Step::Exit(code) => {
+                for method in words_of("more=") {
+                    open.ignore(&method);
+                }
                 let ended = client.take().unwrap();
                 assert_eq!(ended.wait().await, *code, "{name}");
             }
         }
     }
-    if let Some(mut client) = client {
-        // How many reports come depends on the machine.
-        client.ignore("$/progress");
+    if let Some(client) = client {
         client.finish().await;
     }
     text::write(&parts)
@@ -117,9 +130,13 @@ fn same_key(expected: &Value, message: &Value) -> bool {
     }
     match expected.get("method") {
         Some(method) => {
-            let kind = expected.pointer("/params/value/kind");
+            // What tells one of a kind from the next.
+            let fields = ["/params/value/kind", "/params/to", "/params/phase"];
             message.get("method") == Some(method)
-                && kind.is_none_or(|kind| message.pointer("/params/value/kind") == Some(kind))
+                && fields.iter().all(|field| {
+                    let wanted = expected.pointer(field);
+                    wanted.is_none_or(|wanted| message.pointer(field) == Some(wanted))
+                })
         }
         None => message.get("method").is_none() && message.get("id") == expected.get("id"),
     }
@@ -186,7 +203,11 @@ impl Examples for Recorded {
     fn of_notification(&self, name: &str) -> Option<String> {
         self.0.iter().find_map(|step| match step {
             Step::Receive(message) if message["method"] == name => {
-                Some(text::message("<-- ", message))
+                // A change of status shows more than one within a status.
+                let from = message.pointer("/params/from");
+                let within = name == "jobStatusChanged" && from == message.pointer("/params/to");
+                let first = name == "jobStatusChanged" && from.is_none();
+                (!within && !first).then(|| text::message("<-- ", message))
             }
             _ => None,
         })
