@@ -50,7 +50,15 @@ error('Cannot import a meta module')
 ---@class namdrunner.ChangesSinceResult
 ---@field changes namdrunner.Change[] The changes, oldest first, each as its notification would tell it. The job in it is as it is now, not as it was then.
 ---@field seq integer The number to give the next time.
----@field truncated boolean There is more: ask again from `seq`. When `seq` has not grown, the past is gone or the store is another one: list the jobs anew.
+---@field truncated boolean There is more. With changes: ask again from `seq`. Without: the store is another one, or its past is gone; list the jobs anew.
+
+--- One thing that was looked at.
+---@class namdrunner.Check
+---@field cluster string The cluster.
+---@field name string What was looked at, a word or two: `link`, `sbatch`, `scratch root`.
+---@field ok boolean Whether jobs can run as far as this goes.
+---@field detail string What was found.
+---@field hint? string What to do about it; with `ok`, what is worth knowing.
 
 --- A client's name and version.
 ---@class namdrunner.ClientInfo
@@ -141,6 +149,14 @@ error('Cannot import a meta module')
 ---@class namdrunner.DeleteJobResult
 ---@field deleted boolean Always true: what could not be deleted is an error.
 ---@field remote string[] The directories that were removed on the cluster.
+
+--- What `doctor` takes.
+---@class namdrunner.DoctorParams
+---@field cluster? string Only this cluster. Absent: all, side by side.
+
+--- What `doctor` gives.
+---@class namdrunner.DoctorResult
+---@field checks namdrunner.Check[] What was looked at, cluster by cluster.
 
 --- What an error answer carries in `data`.
 ---@class namdrunner.ErrorData
@@ -579,6 +595,7 @@ error('Cannot import a meta module')
 ---| "clusterStatus" # namdrunner.ClusterParams -> namdrunner.ClusterStatus. Gives one cluster.
 ---| "connect" # namdrunner.ConnectParams -> namdrunner.ClusterStatus. Connects to a cluster now, instead of when it is needed.
 ---| "disconnect" # namdrunner.ClusterParams -> namdrunner.ClusterStatus. Ends the connection to a cluster. The next need opens a new one.
+---| "doctor" # namdrunner.DoctorParams -> namdrunner.DoctorResult. Looks at everything a cluster needs to have — link, commands, roots, launch program — and says what to do about what is missing. A check that fails is told in the result; it is no error of the call.
 
 --- What the server tells.
 ---@alias namdrunner.Notification

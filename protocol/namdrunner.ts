@@ -82,8 +82,22 @@ export interface ChangesSinceResult {
   changes: Change[];
   /** The number to give the next time. */
   seq: number;
-  /** There is more: ask again from `seq`. When `seq` has not grown, the past is gone or the store is another one: list the jobs anew. */
+  /** There is more. With changes: ask again from `seq`. Without: the store is another one, or its past is gone; list the jobs anew. */
   truncated: boolean;
+}
+
+/** One thing that was looked at. */
+export interface Check {
+  /** The cluster. */
+  cluster: string;
+  /** What was looked at, a word or two: `link`, `sbatch`, `scratch root`. */
+  name: string;
+  /** Whether jobs can run as far as this goes. */
+  ok: boolean;
+  /** What was found. */
+  detail: string;
+  /** What to do about it; with `ok`, what is worth knowing. */
+  hint?: string;
 }
 
 /** A client's name and version. */
@@ -239,6 +253,18 @@ export interface DeleteJobResult {
   deleted: boolean;
   /** The directories that were removed on the cluster. */
   remote: string[];
+}
+
+/** What `doctor` takes. */
+export interface DoctorParams {
+  /** Only this cluster. Absent: all, side by side. */
+  cluster?: string;
+}
+
+/** What `doctor` gives. */
+export interface DoctorResult {
+  /** What was looked at, cluster by cluster. */
+  checks: Check[];
 }
 
 /** What an error answer carries in `data`. */
@@ -928,6 +954,8 @@ export interface Requests {
   "connect": { params: ConnectParams; result: ClusterStatus };
   /** Ends the connection to a cluster. The next need opens a new one. */
   "disconnect": { params: ClusterParams; result: ClusterStatus };
+  /** Looks at everything a cluster needs to have — link, commands, roots, launch program — and says what to do about what is missing. A check that fails is told in the result; it is no error of the call. */
+  "doctor": { params: DoctorParams; result: DoctorResult };
 }
 
 /** What the server tells. */

@@ -82,7 +82,9 @@ pub struct Options {
 
 impl Default for Options {
     fn default() -> Self {
-        Self { grace_seconds: launch::GRACE_SECONDS }
+        Self {
+            grace_seconds: launch::GRACE_SECONDS,
+        }
     }
 }
 
@@ -123,7 +125,12 @@ impl Engine {
 
     /// Changes what may be changed of a job.
     pub async fn update_job(&self, id: &JobId, update: UpdateJob) -> Result<Job> {
-        let UpdateJob { name, labels, resources, launch } = update;
+        let UpdateJob {
+            name,
+            labels,
+            resources,
+            launch,
+        } = update;
         create::check_asked(name.as_deref(), resources.as_ref(), launch.as_deref())?;
         let resources = match resources {
             Some(asked) => {
@@ -132,7 +139,16 @@ impl Engine {
             }
             None => None,
         };
-        self.record(id, Fact::Updated { name, labels, resources, launch }).await
+        self.record(
+            id,
+            Fact::Updated {
+                name,
+                labels,
+                resources,
+                launch,
+            },
+        )
+        .await
     }
 
     /// Submits a job. Answers when the ask is on disk; with `wait`, when the batch system has
@@ -177,7 +193,10 @@ impl Engine {
     }
 
     /// Jobs, newest first.
-    #[allow(clippy::unused_async, reason = "reads are short; the signature leaves room to change that")]
+    #[allow(
+        clippy::unused_async,
+        reason = "reads are short; the signature leaves room to change that"
+    )]
     pub async fn list(&self, filter: JobFilter) -> Result<Page> {
         self.store().list(&filter)
     }
@@ -243,7 +262,10 @@ impl Engine {
                 let _busy = cluster.claim(id);
                 if let Err(error) = self.send_cancel(&cluster, &job).await {
                     self.note_trouble(&cluster, "cancel", &error);
-                    let message = format!("The cancellation has not reached the cluster yet. {}", error.message);
+                    let message = format!(
+                        "The cancellation has not reached the cluster yet. {}",
+                        error.message
+                    );
                     let hint = "It is sent again at the next looks.";
                     let error = ErrorInfo::new(error.kind, message, Some(hint), self.now());
                     return self.record(id, Fact::Noted { error }).await;
@@ -260,7 +282,11 @@ impl Engine {
     pub async fn changes_since(&self, store_id: &str, seq: u64, limit: usize) -> Result<Changes> {
         let (own, newest) = self.store_position()?;
         if own != store_id {
-            return Ok(Changes { changes: Vec::new(), seq: newest, truncated: true });
+            return Ok(Changes {
+                changes: Vec::new(),
+                seq: newest,
+                truncated: true,
+            });
         }
         self.store().changes_since(seq, limit)
     }
@@ -268,7 +294,10 @@ impl Engine {
     /// All clusters, as configured.
     pub fn clusters(&self) -> Vec<ClusterState> {
         self.reload_settings();
-        self.all_clusters().iter().map(|cluster| self.state_of(cluster)).collect()
+        self.all_clusters()
+            .iter()
+            .map(|cluster| self.state_of(cluster))
+            .collect()
     }
 
     /// One cluster.
@@ -309,13 +338,20 @@ impl Engine {
     /// for granted (three intervals). An ended job does not grow stale.
     pub fn observed(&self, job: &Job) -> (Option<Timestamp>, bool) {
         let seen = job.seen.as_ref().map(|seen| seen.at);
-        if !matches!(job.state, JobState::Pending { .. } | JobState::Running { .. }) {
+        if !matches!(
+            job.state,
+            JobState::Pending { .. } | JobState::Running { .. }
+        ) {
             return (seen, false);
         }
-        let Ok(cluster) = self.find_cluster(&job.spec.cluster) else { return (seen, true) };
+        let Ok(cluster) = self.find_cluster(&job.spec.cluster) else {
+            return (seen, true);
+        };
         let book = cluster.book();
         let at = seen.max(book.last_sync);
-        let patience = i64::try_from(book.interval.as_secs() * 3).unwrap_or(i64::MAX).max(15);
+        let patience = i64::try_from(book.interval.as_secs() * 3)
+            .unwrap_or(i64::MAX)
+            .max(15);
         let stale = at.is_none_or(|at| self.now().duration_since(at).as_secs() > patience);
         (at, stale)
     }
@@ -341,7 +377,10 @@ impl Engine {
         let inner = &self.inner;
         inner.tasks.close();
         let mut left = Vec::new();
-        if tokio::time::timeout(DRAIN, inner.tasks.wait()).await.is_err() {
+        if tokio::time::timeout(DRAIN, inner.tasks.wait())
+            .await
+            .is_err()
+        {
             left = self
                 .store()
                 .active(None)
@@ -362,8 +401,12 @@ impl Engine {
     /// The wall clock, to the millisecond (as the store keeps it).
     pub fn now(&self) -> Timestamp {
         let now = Timestamp::now();
-        now.round(TimestampRound::new().smallest(Unit::Millisecond).mode(RoundMode::Trunc))
-            .unwrap_or(now)
+        now.round(
+            TimestampRound::new()
+                .smallest(Unit::Millisecond)
+                .mode(RoundMode::Trunc),
+        )
+        .unwrap_or(now)
     }
 
     pub(crate) fn store(&self) -> &Store {
@@ -390,7 +433,11 @@ impl Engine {
     /// A job as callers may see it.
     pub(crate) fn visible(&self, id: &JobId) -> Result<Job> {
         let job = self.stored(id)?;
-        if matches!(job.state, JobState::Uploading { .. }) { Err(job_not_found(id)) } else { Ok(job) }
+        if matches!(job.state, JobState::Uploading { .. }) {
+            Err(job_not_found(id))
+        } else {
+            Ok(job)
+        }
     }
 
     /// A task that the end of the program waits for.
@@ -402,7 +449,10 @@ impl Engine {
     }
 
     /// A random word of 26 lower-case letters and digits.
-    #[allow(clippy::unused_self, reason = "randomness enters through the engine alone")]
+    #[allow(
+        clippy::unused_self,
+        reason = "randomness enters through the engine alone"
+    )]
     pub(crate) fn token(&self) -> String {
         ulid::Ulid::generate().to_string().to_ascii_lowercase()
     }
@@ -455,6 +505,10 @@ pub(crate) fn kill_point(name: &str) {
     let at = AT.get_or_init(|| std::env::var("NAMDRUNNER_KILL_AT").ok());
     if at.as_deref() == Some(name) {
         tracing::error!(name, "killed here, as asked");
+        #[allow(
+            clippy::disallowed_methods,
+            reason = "to die as by kill -9 is what is asked for"
+        )]
         std::process::abort();
     }
 }

@@ -196,7 +196,8 @@ impl Error {
 
     /// Names the job concerned.
     #[must_use]
-    pub fn of_job(mut self, job_id: impl ToString) -> Self {
+    #[allow(clippy::needless_pass_by_value, reason = "ids come owned and borrowed")]
+    pub fn of_job(mut self, job_id: impl fmt::Display) -> Self {
         self.job_id = Some(job_id.to_string());
         self
     }

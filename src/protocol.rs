@@ -27,8 +27,9 @@ pub use calls::{
     PreviewJobParams, PreviewJobResult, SubmitParams, SubscribeResult, UpdateJobParams,
 };
 pub use cluster::{
-    ClusterFailure, ClusterHealth, ClusterParams, ClusterStatus, ClusterSynced, ConnectParams,
-    ListClustersResult, SourceHealth, SourceStatus, Sources, SyncAllParams, SyncAllResult,
+    Check, ClusterFailure, ClusterHealth, ClusterParams, ClusterStatus, ClusterSynced,
+    ConnectParams, DoctorParams, DoctorResult, ListClustersResult, SourceHealth, SourceStatus,
+    Sources, SyncAllParams, SyncAllResult,
 };
 pub use failure::{
     ErrorCode, ErrorData, Finding, INVALID_REQUEST, METHOD_NOT_FOUND, PARSE_ERROR, Position, Range,
@@ -244,6 +245,10 @@ methods! {
         [ClusterNotFound ClusterUnavailable AuthRequired HostKeyChanged Timeout];
     /// Ends the connection to a cluster. The next need opens a new one.
     Disconnect = "disconnect": ClusterParams => ClusterStatus, Ignore, [ClusterNotFound];
+    /// Looks at everything a cluster needs to have — link, commands, roots, launch program — and
+    /// says what to do about what is missing. A check that fails is told in the result; it is no
+    /// error of the call.
+    Doctor = "doctor": DoctorParams => DoctorResult, Drop, [ClusterNotFound];
 }
 
 notifications! {

@@ -10,11 +10,13 @@ pub mod view;
 
 use std::future::Future;
 
+use futures_util::future::join_all;
 use jsonrpsee::types::Params;
 use jsonrpsee::{Methods, RpcModule};
 use serde::de::DeserializeOwned;
 
-use crate::engine::{Caller, Engine};
+use crate::doctor;
+use crate::engine::{Caller, Engine, transport_of};
 use crate::error::{Error, ErrorKind, Result};
 use crate::job::{Job, JobId};
 use crate::protocol::{self as wire, Method};
@@ -41,6 +43,7 @@ pub fn methods(engine: Opening) -> Methods {
     table.on(wire::ClusterStatusOf, cluster_status);
     table.on(wire::Connect, connect);
     table.on(wire::Disconnect, disconnect);
+    table.on(wire::Doctor, examine);
     table.0.into()
 }
 
@@ -330,6 +333,29 @@ async fn disconnect(
 ) -> Result<wire::ClusterStatus> {
     let state = engine.disconnect(&params.cluster).await?;
     Ok(view::cluster(&state))
+}
+
+async fn examine(
+    engine: Engine,
+    params: wire::DoctorParams,
+    _: Caller,
+) -> Result<wire::DoctorResult> {
+    let settings = engine.settings();
+    let clusters: Vec<_> = match &params.cluster {
+        Some(name) => vec![settings.cluster(Some(name))?],
+        None => settings.clusters.iter().collect(),
+    };
+    let checks = join_all(clusters.into_iter().map(|cluster| async move {
+        // A connection of its own: what is looked at is the way a new one takes.
+        let transport = transport_of(cluster);
+        let checks = doctor::run(cluster, transport.as_ref()).await;
+        checks
+            .into_iter()
+            .map(|check| view::check(&cluster.name, check))
+    }));
+    Ok(wire::DoctorResult {
+        checks: checks.await.into_iter().flatten().collect(),
+    })
 }
 
 fn job_result(engine: &Engine, job: &Job) -> wire::JobResult {

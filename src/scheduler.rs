@@ -6,7 +6,11 @@
 mod body;
 mod control;
 pub mod direct;
+#[cfg(test)]
+mod fake;
 mod frame;
+#[cfg(test)]
+mod script_tests;
 pub mod slurm;
 mod stage;
 mod trace;

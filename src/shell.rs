@@ -50,7 +50,7 @@ impl Command {
             what,
             script: script.into(),
             input: Vec::new(),
-            timeout: Duration::from_secs(60),
+            timeout: Duration::from_mins(1),
             idempotent: true,
         }
     }

@@ -47,8 +47,8 @@ pub(super) async fn run(home: Home, arguments: Arguments) -> Result<ExitCode> {
     // The end of input: the server finishes what it has accepted.
     let _ = wire.writer.shutdown().await;
     let drained = async { while let Ok(Some(_)) = wire.frames.next().await {} };
-    let (_, served) = tokio::join!(drained, server);
-    served.map_err(|error| Error::internal("The server ended unexpectedly.").caused_by(error))?;
+    let ((), ended) = tokio::join!(drained, server);
+    ended.map_err(|error| Error::internal("The server ended unexpectedly.").caused_by(error))?;
     code
 }
 

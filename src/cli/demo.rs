@@ -4,27 +4,42 @@
 //! and speaks newline-delimited JSON-RPC with it as a script would: create, submit, and follow the
 //! notifications until the job has ended. NAMD is the machine's own if there is one; otherwise the
 //! stand-in, which says so.
-#![allow(clippy::print_stdout, reason = "the demo talks to a person; the wire is its child's stdout")]
+#![allow(
+    clippy::print_stdout,
+    reason = "the demo talks to a person; the wire is its child's stdout"
+)]
 
 use std::io::{BufRead as _, BufReader, Write as _};
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, Command, ExitCode, Stdio};
-use std::sync::mpsc::{Receiver, channel};
+use std::sync::mpsc;
 use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
 /// The simulation that the program ships: path in the working directory, content.
 const WATER: [(&str, &str); 4] = [
-    ("equil/water.namd", include_str!("demo/water/equil/water.namd")),
-    ("common/water.psf", include_str!("demo/water/common/water.psf")),
-    ("common/water.pdb", include_str!("demo/water/common/water.pdb")),
-    ("common/tip3p.prm", include_str!("demo/water/common/tip3p.prm")),
+    (
+        "equil/water.namd",
+        include_str!("demo/water/equil/water.namd"),
+    ),
+    (
+        "common/water.psf",
+        include_str!("demo/water/common/water.psf"),
+    ),
+    (
+        "common/water.pdb",
+        include_str!("demo/water/common/water.pdb"),
+    ),
+    (
+        "common/tip3p.prm",
+        include_str!("demo/water/common/tip3p.prm"),
+    ),
 ];
 /// A POSIX shell script that reads a config and writes NAMD's log and files; no physics.
 const STAND_IN: &str = include_str!("demo/namd-stand-in");
 /// The demo gives up after this long.
-const PATIENCE: Duration = Duration::from_secs(120);
+const PATIENCE: Duration = Duration::from_mins(2);
 /// Widest line of the dialogue that is shown.
 const WIDTH: usize = 150;
 
@@ -58,7 +73,10 @@ fn play(dir: &Path) -> Fallible<bool> {
     let config = lay_out(dir)?;
     println!("NAMDRunner demo: a NAMD config becomes a finished job.\n");
     println!("  home     {}", dir.join("home").display());
-    println!("  config   {} (216 water molecules, shipped with the program)", config.display());
+    println!(
+        "  config   {} (216 water molecules, shipped with the program)",
+        config.display()
+    );
     match find_namd() {
         Some(namd) => println!("  NAMD     {}", namd.display()),
         None => println!(
@@ -75,9 +93,15 @@ fn play(dir: &Path) -> Fallible<bool> {
             { "client": { "name": "namdrunner demo", "version": env!("CARGO_PKG_VERSION") }, "canPrompt": false } }),
     )?;
     server.notify("initialized", &json!({}))?;
-    let created =
-        server.call("createJob", &json!({ "configPath": config, "name": "water demo" }))?;
-    let id = created.pointer("/job/jobId").and_then(Value::as_str).ok_or("no job id")?.to_owned();
+    let created = server.call(
+        "createJob",
+        &json!({ "configPath": config, "name": "water demo" }),
+    )?;
+    let id = created
+        .pointer("/job/jobId")
+        .and_then(Value::as_str)
+        .ok_or("no job id")?
+        .to_owned();
     server.call("submit", &json!({ "jobId": id }))?;
     let status = server.follow(&id)?;
     let history = server.call("jobHistory", &json!({ "jobId": id }))?;
@@ -104,7 +128,10 @@ fn lay_out(dir: &Path) -> Fallible<PathBuf> {
         std::fs::write(path, text)?;
     }
     let launch = if let Some(namd) = find_namd() {
-        format!("{} +p{{cores}} {{config}} > {{log}} 2>&1", crate::shell::quote(&namd.to_string_lossy()))
+        format!(
+            "{} +p{{cores}} {{config}} > {{log}} 2>&1",
+            crate::shell::quote(&namd.to_string_lossy())
+        )
     } else {
         let stand_in = dir.join("namd-stand-in");
         std::fs::write(&stand_in, STAND_IN)?;
@@ -128,7 +155,9 @@ fn lay_out(dir: &Path) -> Fallible<PathBuf> {
 fn find_namd() -> Option<PathBuf> {
     let path = std::env::var_os("PATH")?;
     ["namd3", "namd2"].into_iter().find_map(|name| {
-        std::env::split_paths(&path).map(|dir| dir.join(name)).find(|program| program.is_file())
+        std::env::split_paths(&path)
+            .map(|dir| dir.join(name))
+            .find(|program| program.is_file())
     })
 }
 
@@ -136,7 +165,11 @@ fn find_namd() -> Option<PathBuf> {
 struct Server {
     child: Child,
     stdin: Option<ChildStdin>,
-    messages: Receiver<Value>,
+    #[allow(
+        clippy::disallowed_types,
+        reason = "no runtime here: one thread reads, one waits"
+    )]
+    messages: mpsc::Receiver<Value>,
     begun: Instant,
     next: u64,
 }
@@ -150,7 +183,7 @@ impl Server {
             .stdout(Stdio::piped())
             .spawn()?;
         let stdout = child.stdout.take().ok_or("no stdout")?;
-        let (sender, messages) = channel();
+        let (sender, messages) = mpsc::channel();
         std::thread::spawn(move || {
             for line in BufReader::new(stdout).lines().map_while(Result::ok) {
                 let sent = serde_json::from_str(&line).map(|message| sender.send(message));
@@ -160,7 +193,13 @@ impl Server {
             }
         });
         let stdin = child.stdin.take();
-        Ok(Self { child, stdin, messages, begun: Instant::now(), next: 1 })
+        Ok(Self {
+            child,
+            stdin,
+            messages,
+            begun: Instant::now(),
+            next: 1,
+        })
     }
 
     fn send(&mut self, message: &Value) -> Fallible<()> {
@@ -194,7 +233,11 @@ impl Server {
                 continue;
             }
             if let Some(error) = message.get("error") {
-                return Err(error.get("message").and_then(Value::as_str).unwrap_or("failed").into());
+                return Err(error
+                    .get("message")
+                    .and_then(Value::as_str)
+                    .unwrap_or("failed")
+                    .into());
             }
             return Ok(message.get("result").cloned().unwrap_or(Value::Null));
         }
@@ -219,7 +262,10 @@ impl Server {
             {
                 continue;
             }
-            let to = message.pointer("/params/to").and_then(Value::as_str).unwrap_or_default();
+            let to = message
+                .pointer("/params/to")
+                .and_then(Value::as_str)
+                .unwrap_or_default();
             if matches!(to, "COMPLETED" | "FAILED" | "CANCELLED" | "UNKNOWN") {
                 return Ok(to.to_owned());
             }
@@ -232,7 +278,10 @@ impl Server {
         if shown.len() < text.len() {
             shown.push('…');
         }
-        println!("{:7.3} s {arrow} {shown}", self.begun.elapsed().as_secs_f64());
+        println!(
+            "{:7.3} s {arrow} {shown}",
+            self.begun.elapsed().as_secs_f64()
+        );
         if let Some(line) = headline(message) {
             println!("            {line}");
         }
@@ -255,7 +304,9 @@ impl Drop for Server {
 /// The message with what is long in it left out: whole jobs and whole cluster states.
 fn brief(message: &Value) -> Value {
     fn shorten(value: &mut Value) {
-        let Some(fields) = value.as_object_mut() else { return };
+        let Some(fields) = value.as_object_mut() else {
+            return;
+        };
         for (name, inner) in fields {
             let kept: &[&str] = match name.as_str() {
                 "job" => &["jobId", "status", "phase"],
@@ -293,11 +344,20 @@ fn headline(message: &Value) -> Option<String> {
 
 fn print_history(history: &Value) {
     println!("\n  status     since (UTC)               after      witness");
-    println!("  ---------  ------------------------  ---------  -----------------------------------");
-    let entries = history.get("entries").and_then(Value::as_array).into_iter().flatten();
+    println!(
+        "  ---------  ------------------------  ---------  -----------------------------------"
+    );
+    let entries = history
+        .get("entries")
+        .and_then(Value::as_array)
+        .into_iter()
+        .flatten();
     for entry in entries.filter(|entry| entry.get("from") != entry.get("to")) {
         let text = |field: &str| entry.get(field).and_then(Value::as_str).unwrap_or_default();
-        let after = entry.get("secondsInFrom").and_then(Value::as_i64).unwrap_or_default();
+        let after = entry
+            .get("secondsInFrom")
+            .and_then(Value::as_i64)
+            .unwrap_or_default();
         let evidence: String = text("evidence").chars().take(60).collect();
         println!(
             "  {:<9}  {:<24}  {:>7} s  {}: {}",
@@ -312,10 +372,17 @@ fn print_history(history: &Value) {
 
 fn print_files(scratch: &Path) {
     println!("\n  left by the run in {}:", scratch.join("1").display());
-    let Ok(entries) = std::fs::read_dir(scratch.join("1/equil")) else { return };
+    let Ok(entries) = std::fs::read_dir(scratch.join("1/equil")) else {
+        return;
+    };
     let mut files: Vec<_> = entries
         .flatten()
-        .filter_map(|entry| Some((entry.file_name().into_string().ok()?, entry.metadata().ok()?.len())))
+        .filter_map(|entry| {
+            Some((
+                entry.file_name().into_string().ok()?,
+                entry.metadata().ok()?.len(),
+            ))
+        })
         .collect();
     files.sort();
     for (name, bytes) in files {

@@ -22,8 +22,13 @@ pub(super) struct Arguments {
 /// The exit code is 0 when jobs can run on every cluster that was checked.
 pub(super) async fn run(home: Home, arguments: &Arguments) -> Result<ExitCode> {
     let loaded = Settings::load(&home);
-    let mut groups = vec![("settings".to_owned(), vec![doctor::config_check(&home, &loaded)])];
-    let Ok(settings) = loaded else { return print(&groups) };
+    let mut groups = vec![(
+        "settings".to_owned(),
+        vec![doctor::config_check(&home, &loaded)],
+    )];
+    let Ok(settings) = loaded else {
+        return print(&groups);
+    };
     let clusters: Vec<&Cluster> = match &arguments.cluster {
         Some(name) => vec![settings.cluster(Some(name))?],
         None => settings.clusters.iter().collect(),
@@ -42,5 +47,9 @@ fn print(groups: &[(String, Vec<doctor::Check>)]) -> Result<ExitCode> {
         .lock()
         .write_all(render(groups, WIDTH).as_bytes())
         .map_err(|error| Error::internal("The table could not be printed.").caused_by(error))?;
-    Ok(if all_ok(groups) { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+    Ok(if all_ok(groups) {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::FAILURE
+    })
 }

@@ -12,6 +12,8 @@ use tracing_subscriber::Layer as _;
 use tracing_subscriber::layer::SubscriberExt as _;
 use tracing_subscriber::util::SubscriberInitExt as _;
 
+use crate::config::home::ensure_private_dir;
+
 /// How many days are kept.
 const DAYS: usize = 7;
 
@@ -56,7 +58,7 @@ pub(super) fn start(dir: &Path) -> Option<WorkerGuard> {
 }
 
 fn open(dir: &Path) -> Result<RollingFileAppender, String> {
-    std::fs::create_dir_all(dir).map_err(|error| error.to_string())?;
+    ensure_private_dir(dir).map_err(|error| error.to_string())?;
     RollingFileAppender::builder()
         .rotation(Rotation::DAILY)
         .filename_prefix("namdrunner")

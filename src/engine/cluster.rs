@@ -16,9 +16,9 @@ use crate::engine::{ClusterState, Health, Synced};
 use crate::error::{Error, ErrorKind, Result};
 use crate::job::JobId;
 use crate::probe::{self, RemoteFacts};
+use crate::scheduler::Scheduler;
 use crate::scheduler::direct::Direct;
 use crate::scheduler::slurm::Slurm;
-use crate::scheduler::Scheduler;
 use crate::shell::{Command, Output, RemotePath};
 use crate::transport::local::Local;
 use crate::transport::ssh::{Ssh, SshSettings};
@@ -135,7 +135,11 @@ impl Cluster {
         let facts = probe::parse_probe(&output).map_err(|why| {
             Error::new(
                 ErrorKind::RemoteCommandFailed,
-                format!("The login shell on {} did not answer as expected: {}", self.place(), why.what),
+                format!(
+                    "The login shell on {} did not answer as expected: {}",
+                    self.place(),
+                    why.what
+                ),
             )
             .hinted(why.hint)
             .on_cluster(self.name())
@@ -161,7 +165,9 @@ impl Cluster {
 
     /// Runs a command; one that may be repeated is, once, when the answer is lost.
     pub(crate) async fn run(&self, command: &Command) -> Result<Output> {
-        self.try_run(command).await.map_err(|error| self.translate(&error, command.what))
+        self.try_run(command)
+            .await
+            .map_err(|error| self.translate(&error, command.what))
     }
 
     /// As [`Cluster::run`], with the transport's own error: whether the command may have run matters.
@@ -227,11 +233,14 @@ impl Cluster {
                 format!("{place} took too long over {what}: {why}"),
             )
             .hinted("The login node may be overloaded; ask again later."),
-            TransportError::Remote(why) => {
-                Error::new(ErrorKind::TransferFailed, format!("{place} refused {what}: {why}"))
-            }
+            TransportError::Remote(why) => Error::new(
+                ErrorKind::TransferFailed,
+                format!("{place} refused {what}: {why}"),
+            ),
             TransportError::Local(why) => Error::new(ErrorKind::TransferFailed, why.clone()),
-            TransportError::Cancelled => Error::new(ErrorKind::Cancelled, "Withdrawn by the caller."),
+            TransportError::Cancelled => {
+                Error::new(ErrorKind::Cancelled, "Withdrawn by the caller.")
+            }
         };
         made.on_cluster(self.name())
     }
@@ -247,9 +256,10 @@ impl Cluster {
 
     /// Claims a job for a step; none if a step is under way already.
     pub(crate) fn claim(self: &Arc<Self>, id: &JobId) -> Option<Busy> {
-        lock(&self.busy)
-            .insert(id.clone())
-            .then(|| Busy { cluster: Arc::clone(self), id: id.clone() })
+        lock(&self.busy).insert(id.clone()).then(|| Busy {
+            cluster: Arc::clone(self),
+            id: id.clone(),
+        })
     }
 
     /// Whether a step of the job is under way in this process.
@@ -277,7 +287,9 @@ impl Cluster {
             interval_seconds: book.interval.as_secs(),
             last_sync: book.last_sync,
             next_sync: book.next_sync,
-            latency_ms: book.latency.map(|took| u64::try_from(took.as_millis()).unwrap_or(u64::MAX)),
+            latency_ms: book
+                .latency
+                .map(|took| u64::try_from(took.as_millis()).unwrap_or(u64::MAX)),
             queries_last_hour: book.queries_last_hour(Instant::now()),
             errors: book.errors(),
             active_jobs,

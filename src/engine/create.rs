@@ -14,8 +14,8 @@ use crate::config;
 use crate::engine::cluster::{Cluster, Ready};
 use crate::engine::files::{self, Survey};
 use crate::engine::{
-    Caller, CreateJob, Created, Engine, FileAction, Health, Preview, PreviewFile, Progress, blocking,
-    instance, kill_point, launch,
+    Caller, CreateJob, Created, Engine, FileAction, Health, Preview, PreviewFile, Progress,
+    blocking, instance, kill_point, launch,
 };
 use crate::error::{Error, ErrorKind, Result};
 use crate::job::state::Fact;
@@ -37,7 +37,10 @@ pub(crate) fn check_asked(
     if let Some(name) = name
         && (name.trim().is_empty() || name.len() > 200 || name.chars().any(char::is_control))
     {
-        return Err(Error::bad_param("name", "must have 1 to 200 characters on one line"));
+        return Err(Error::bad_param(
+            "name",
+            "must have 1 to 200 characters on one line",
+        ));
     }
     if let Some(resources) = resources {
         config::validate_resources(resources)
@@ -53,12 +56,19 @@ impl Engine {
     /// Makes a job: closure, intent, upload.
     pub async fn create_job(&self, ask: CreateJob, caller: &Caller) -> Result<Created> {
         self.reload_settings();
-        check_asked(ask.name.as_deref(), Some(&ask.resources), ask.launch.as_deref())?;
+        check_asked(
+            ask.name.as_deref(),
+            Some(&ask.resources),
+            ask.launch.as_deref(),
+        )?;
         let cluster = self.cluster_for(&ask)?;
         if let Some(key) = &ask.idempotency_key
             && let Some(job) = self.made_before(&cluster, key).await?
         {
-            return Ok(Created { job, findings: Vec::new() });
+            return Ok(Created {
+                job,
+                findings: Vec::new(),
+            });
         }
         caller.tell("Reading the NAMD configuration", 0, 0);
         let survey = self.survey(&ask).await?;
@@ -84,7 +94,10 @@ impl Engine {
                 let sha256 = sums_in_tree(sent);
                 let job = self.record(&id, Fact::Uploaded { sha256 }).await?;
                 self.turn(&cluster, Health::Ok, None, None);
-                Ok(Created { job, findings: survey.findings })
+                Ok(Created {
+                    job,
+                    findings: survey.findings,
+                })
             }
             Err(error) => {
                 self.note_trouble(&cluster, "upload", &error);
@@ -97,7 +110,11 @@ impl Engine {
     /// Shows what createJob and submit would do. Nothing is written anywhere.
     pub async fn preview_job(&self, ask: CreateJob, _caller: &Caller) -> Result<Preview> {
         self.reload_settings();
-        check_asked(ask.name.as_deref(), Some(&ask.resources), ask.launch.as_deref())?;
+        check_asked(
+            ask.name.as_deref(),
+            Some(&ask.resources),
+            ask.launch.as_deref(),
+        )?;
         let cluster = self.cluster_for(&ask)?;
         let mut survey = self.survey(&ask).await?;
         let ready = match cluster.ready().await {
@@ -106,7 +123,10 @@ impl Engine {
                 survey.findings.push(Finding::of_config(
                     Severity::Warning,
                     Code::NotStatic,
-                    format!("The paths on the cluster are shown unexpanded: {}", error.message),
+                    format!(
+                        "The paths on the cluster are shown unexpanded: {}",
+                        error.message
+                    ),
                 ));
                 Arc::new(Ready::unasked(&cluster.settings))
             }
@@ -117,7 +137,12 @@ impl Engine {
             .iter()
             .map(|file| PreviewFile {
                 local: Some(file.path.display().to_string()),
-                remote: format!("{}/{}/{}", job.spec.project_dir, layout::INPUT_FILES, file.in_tree),
+                remote: format!(
+                    "{}/{}/{}",
+                    job.spec.project_dir,
+                    layout::INPUT_FILES,
+                    file.in_tree
+                ),
                 bytes: Some(file.bytes),
                 role: file.role.clone(),
                 sha256: None,
@@ -157,7 +182,12 @@ impl Engine {
             .iter()
             .map(|file| PreviewFile {
                 local: Some(file.local.clone()),
-                remote: format!("{}/{}/{}", job.spec.project_dir, layout::INPUT_FILES, file.in_tree),
+                remote: format!(
+                    "{}/{}/{}",
+                    job.spec.project_dir,
+                    layout::INPUT_FILES,
+                    file.in_tree
+                ),
                 bytes: Some(file.bytes),
                 role: file.role.clone(),
                 sha256: Some(file.sha256.clone()),
@@ -213,7 +243,10 @@ impl Engine {
             idempotency_key: ask.idempotency_key.clone(),
             total_steps: survey.total_steps,
         };
-        let state = JobState::Uploading { since: now, owner: self.instance().name().to_owned() };
+        let state = JobState::Uploading {
+            since: now,
+            owner: self.instance().name().to_owned(),
+        };
         Ok(Job::new(id, spec, state, now))
     }
 
@@ -222,7 +255,9 @@ impl Engine {
         let Some(job) = self.store().by_idempotency_key(cluster.name(), key)? else {
             return Ok(None);
         };
-        let JobState::Uploading { owner, .. } = &job.state else { return Ok(Some(job)) };
+        let JobState::Uploading { owner, .. } = &job.state else {
+            return Ok(Some(job));
+        };
         if !instance::is_gone(self.data_dir(), owner) {
             return Err(Error::new(
                 ErrorKind::RefusedInState,
@@ -236,7 +271,10 @@ impl Engine {
         match self.store().by_idempotency_key(cluster.name(), key)? {
             Some(job) if matches!(job.state, JobState::Uploading { .. }) => Err(Error::new(
                 ErrorKind::ClusterUnavailable,
-                format!("A half-made job with the key {key:?} could not be cleared on {}.", cluster.place()),
+                format!(
+                    "A half-made job with the key {key:?} could not be cleared on {}.",
+                    cluster.place()
+                ),
             )
             .hinted("Ask again when the cluster answers.")),
             found => Ok(found),
@@ -274,11 +312,17 @@ impl Engine {
         let command = Command::effect("upload", script)
             .within(Duration::from_secs(120 + total / SLOWEST_LINE));
         let watch = watcher(caller, total);
-        let mut result = cluster.transport.run_with_bundle(&command, &bundle, &watch).await;
+        let mut result = cluster
+            .transport
+            .run_with_bundle(&command, &bundle, &watch)
+            .await;
         if matches!(result, Err(TransportError::Lost(_))) {
             // The whole upload can be repeated: it begins by clearing its own unfinished directory.
             tracing::info!(job = %job.id, "the upload broke off and begins anew");
-            result = cluster.transport.run_with_bundle(&command, &bundle, &watch).await;
+            result = cluster
+                .transport
+                .run_with_bundle(&command, &bundle, &watch)
+                .await;
         }
         let (output, sent) = result.map_err(|error| cluster.translate(&error, "the upload"))?;
         judge_upload(&output, cluster).map(|()| sent)
@@ -287,7 +331,9 @@ impl Engine {
     /// Takes back an upload that failed: the row at once, the directory if the cluster answers.
     /// If it does not, the row stays hidden and is swept later.
     async fn withdraw_upload(&self, cluster: &Arc<Cluster>, job: &Job) {
-        let Ok(script) = layout::sweep_script(&job.spec.project_dir) else { return };
+        let Ok(script) = layout::sweep_script(&job.spec.project_dir) else {
+            return;
+        };
         match cluster.try_run(&Command::read("sweep", script)).await {
             Ok(output) if output.ok() => {
                 if let Err(error) = self.store().discard(&job.id) {
@@ -303,7 +349,9 @@ impl Engine {
     pub(crate) fn abandoned_uploads(&self, cluster: &Cluster) -> Result<Vec<Job>> {
         let mut jobs = self.store().uploading()?;
         jobs.retain(|job| {
-            let JobState::Uploading { owner, .. } = &job.state else { return false };
+            let JobState::Uploading { owner, .. } = &job.state else {
+                return false;
+            };
             job.spec.cluster == cluster.name() && instance::is_gone(self.data_dir(), owner)
         });
         Ok(jobs)
@@ -312,8 +360,12 @@ impl Engine {
     /// Takes over uploads that were whole on the cluster, and clears the others away.
     pub(crate) async fn sweep_uploads(&self, cluster: &Arc<Cluster>, jobs: Vec<Job>) {
         for job in jobs {
-            let Ok(script) = layout::sweep_script(&job.spec.project_dir) else { continue };
-            let Ok(output) = cluster.try_run(&Command::read("sweep", script)).await else { return };
+            let Ok(script) = layout::sweep_script(&job.spec.project_dir) else {
+                continue;
+            };
+            let Ok(output) = cluster.try_run(&Command::read("sweep", script)).await else {
+                return;
+            };
             if !output.ok() {
                 tracing::warn!(job = %job.id, status = %output.status, "a half-made job could not be swept");
                 continue;
@@ -321,7 +373,9 @@ impl Engine {
             let text = output.text();
             let done = if let Some(sums) = layout::whole_upload(&text) {
                 tracing::info!(job = %job.id, "an upload that was whole is taken over");
-                self.record(&job.id, Fact::Uploaded { sha256: sums }).await.map(drop)
+                self.record(&job.id, Fact::Uploaded { sha256: sums })
+                    .await
+                    .map(drop)
             } else {
                 tracing::info!(job = %job.id, "a half-made job was swept");
                 self.store().discard(&job.id)
@@ -337,7 +391,11 @@ impl Caller {
     /// Reports progress, if the caller asked for it.
     pub(crate) fn tell(&self, message: &str, done: u64, total: u64) {
         if let Some(progress) = &self.progress {
-            progress(Progress { message: message.to_owned(), done, total });
+            progress(Progress {
+                message: message.to_owned(),
+                done,
+                total,
+            });
         }
     }
 }
@@ -347,11 +405,18 @@ fn watcher(caller: &Caller, total: u64) -> Watcher {
     let progress = caller.progress.clone().map(|tell| {
         let watch = move |more: u64| {
             let done = done.fetch_add(more, Ordering::Relaxed) + more;
-            tell(Progress { message: "Uploading".to_owned(), done: done.min(total), total });
+            tell(Progress {
+                message: "Uploading".to_owned(),
+                done: done.min(total),
+                total,
+            });
         };
         Arc::new(watch) as Arc<dyn Fn(u64) + Send + Sync>
     });
-    Watcher { progress, cancel: caller.cancel.clone() }
+    Watcher {
+        progress,
+        cancel: caller.cancel.clone(),
+    }
 }
 
 fn sums_in_tree(sent: Vec<Sent>) -> BTreeMap<String, String> {
@@ -363,11 +428,19 @@ fn sums_in_tree(sent: Vec<Sent>) -> BTreeMap<String, String> {
 
 /// Refuses a config whose findings hold errors; the kind is that of the first of them.
 fn refuse_errors(findings: &[Finding]) -> Result<()> {
-    let errors: Vec<Finding> =
-        findings.iter().filter(|finding| finding.severity == Severity::Error).cloned().collect();
-    let Some(first) = errors.first() else { return Ok(()) };
-    let kind =
-        if first.is_about_input() { ErrorKind::InputMissing } else { ErrorKind::NamdConfigInvalid };
+    let errors: Vec<Finding> = findings
+        .iter()
+        .filter(|finding| finding.severity == Severity::Error)
+        .cloned()
+        .collect();
+    let Some(first) = errors.first() else {
+        return Ok(());
+    };
+    let kind = if first.is_about_input() {
+        ErrorKind::InputMissing
+    } else {
+        ErrorKind::NamdConfigInvalid
+    };
     let more = match errors.len() - 1 {
         0 => String::new(),
         1 => " (and one more)".to_owned(),
@@ -383,16 +456,26 @@ fn judge_upload(output: &Output, cluster: &Cluster) -> Result<()> {
     let ExitStatus::Code(code) = output.status else {
         return Err(Error::new(
             ErrorKind::TransferFailed,
-            format!("The upload to {} was ended by {}.", cluster.place(), output.status),
+            format!(
+                "The upload to {} was ended by {}.",
+                cluster.place(),
+                output.status
+            ),
         ));
     };
     if code == 0 {
         return Ok(());
     }
-    let said = output.first_error_line().unwrap_or_else(|| format!("exit code {code}"));
+    let said = output
+        .first_error_line()
+        .unwrap_or_else(|| format!("exit code {code}"));
     let what = layout::upload_failure(code);
     let full = said.contains("No space left") || said.to_ascii_lowercase().contains("quota");
-    let kind = if full { ErrorKind::Quota } else { ErrorKind::TransferFailed };
+    let kind = if full {
+        ErrorKind::Quota
+    } else {
+        ErrorKind::TransferFailed
+    };
     Err(Error::new(kind, format!("The upload to {} failed: {what} ({said}).", cluster.place()))
         .hinted(if full {
             "Free space there (or raise the quota), then create the job again. Nothing is left half-made."

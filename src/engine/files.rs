@@ -59,9 +59,10 @@ pub(crate) struct LocalFile {
 impl Survey {
     /// The config's file name without its ending.
     pub(crate) fn stem(&self) -> String {
-        self.config_path
-            .file_stem()
-            .map_or_else(|| "job".to_owned(), |stem| stem.to_string_lossy().into_owned())
+        self.config_path.file_stem().map_or_else(
+            || "job".to_owned(),
+            |stem| stem.to_string_lossy().into_owned(),
+        )
     }
 
     pub(crate) fn job_files(&self) -> Vec<JobFile> {
@@ -70,7 +71,10 @@ impl Survey {
             .map(|file| JobFile {
                 local: file.path.display().to_string(),
                 in_tree: file.in_tree.clone(),
-                bytes: file.rewritten.as_ref().map_or(file.bytes, |bytes| bytes.len() as u64),
+                bytes: file
+                    .rewritten
+                    .as_ref()
+                    .map_or(file.bytes, |bytes| bytes.len() as u64),
                 sha256: String::new(),
                 role: file.role.clone(),
             })
@@ -97,19 +101,31 @@ pub(crate) fn survey(config: &Path, inputs: &[String]) -> Result<Survey> {
     let extra = further_inputs(paths::parent(&full), inputs)?;
     let mut tree = Tree::around(&analysis, &extra);
     for input in analysis.uploads() {
-        tree.add(input.path.as_deref().unwrap_or_default(), role_of(input.role));
+        tree.add(
+            input.path.as_deref().unwrap_or_default(),
+            role_of(input.role),
+        );
     }
     for path in &extra {
         tree.add(path, "input".to_owned());
     }
-    let Tree { ancestor, directory, placed, absolute_dir, findings } = tree;
+    let Tree {
+        ancestor,
+        directory,
+        placed,
+        absolute_dir,
+        findings,
+    } = tree;
     analysis.findings.extend(findings);
     let in_tree = |path: &str| paths::below(&ancestor.root, &paths::join(&directory, path));
     let rewrites = analysis.rewrites(|input| {
         let placed = placed.get(input.path.as_deref()?)?;
         let from = paths::tidy(&paths::join(&ancestor.config_directory, &input.base));
         let up = "../".repeat(from.split('/').filter(|part| !part.is_empty()).count());
-        placed.in_tree.starts_with(&absolute_dir).then(|| format!("{up}{}", placed.in_tree))
+        placed
+            .in_tree
+            .starts_with(&absolute_dir)
+            .then(|| format!("{up}{}", placed.in_tree))
     });
     let uploaded = apply_rewrites(&config_bytes, &rewrites);
     let changed = uploaded != config_bytes;
@@ -135,7 +151,11 @@ pub(crate) fn survey(config: &Path, inputs: &[String]) -> Result<Survey> {
         let local = PathBuf::from(paths::join(&directory, &path));
         let meta = fs::metadata(&local).map_err(|why| unreadable(&local, &why))?;
         by_place.entry(place.in_tree.clone()).or_insert(LocalFile {
-            bytes: if is_config { uploaded.len() as u64 } else { meta.len() },
+            bytes: if is_config {
+                uploaded.len() as u64
+            } else {
+                meta.len()
+            },
             role: place.role,
             executable: is_executable(&meta),
             rewritten: (is_config && changed).then(|| uploaded.clone().into()),
@@ -147,7 +167,7 @@ pub(crate) fn survey(config: &Path, inputs: &[String]) -> Result<Survey> {
         .ok_or_else(|| Error::internal("the config lies outside its own tree"))?;
     let sum = Sha256::digest(&config_bytes);
     Ok(Survey {
-        config_sha256: sum.iter().map(|byte| format!("{byte:02x}")).collect(),
+        config_sha256: hex(&sum),
         on_cluster: analysis
             .inputs
             .iter()
@@ -194,11 +214,23 @@ impl Tree {
                     .is_some_and(|place| place == name || place.starts_with(&format!("{name}/")))
             })
         };
-        let absolute_dir = (0..)
-            .map(|n| if n == 0 { "absolute_inputs".to_owned() } else { format!("absolute_inputs_{n}") })
+        let absolute_dir = (0..u32::MAX)
+            .map(|n| {
+                if n == 0 {
+                    "absolute_inputs".to_owned()
+                } else {
+                    format!("absolute_inputs_{n}")
+                }
+            })
             .find(|name| !taken(name))
             .unwrap_or_default();
-        Self { ancestor, directory, placed: BTreeMap::new(), absolute_dir, findings: Vec::new() }
+        Self {
+            ancestor,
+            directory,
+            placed: BTreeMap::new(),
+            absolute_dir,
+            findings: Vec::new(),
+        }
     }
 
     fn add(&mut self, path: &str, role: String) {
@@ -214,17 +246,22 @@ impl Tree {
                     "The path {path} goes through a symbolic link and up again: it would open another \
                      file on the cluster, where the tree holds no links. Write the path without the link."
                 );
-                self.findings.push(Finding::of_config(Severity::Error, Code::InputUnreadable, message));
+                self.findings.push(Finding::of_config(
+                    Severity::Error,
+                    Code::InputUnreadable,
+                    message,
+                ));
             }
             paths::below(&self.ancestor.root, &opened).unwrap_or_default()
         };
-        self.placed.insert(path.to_owned(), Placed { in_tree, role });
+        self.placed
+            .insert(path.to_owned(), Placed { in_tree, role });
     }
 
     /// The place of an input that is named by an absolute path: its own name, made unique.
     fn absolute_place(&self, path: &str) -> String {
         let name = paths::file_name(path);
-        (0..)
+        (0..u32::MAX)
             .map(|n| match n {
                 0 => format!("{}/{name}", self.absolute_dir),
                 n => format!("{}/{n}/{name}", self.absolute_dir),
@@ -238,6 +275,15 @@ impl Tree {
 fn leads_elsewhere(opened: &str) -> bool {
     let parent = |path: &str| fs::canonicalize(paths::parent(path)).ok();
     opened.contains("..") && parent(opened) != parent(&paths::tidy(opened))
+}
+
+/// Bytes as lower-case hexadecimal digits.
+fn hex(bytes: &[u8]) -> String {
+    use std::fmt::Write as _;
+    bytes.iter().fold(String::new(), |mut text, byte| {
+        let _ = write!(text, "{byte:02x}");
+        text
+    })
 }
 
 fn role_of(role: Role) -> String {
@@ -289,7 +335,9 @@ fn gather(path: &Path, found: &mut Vec<PathBuf>) -> io::Result<()> {
         entries.sort_by_key(fs::DirEntry::file_name);
         for entry in entries {
             // A link to a directory may lead round in a circle.
-            if found.len() <= MOST_FILES && !(entry.file_type()?.is_symlink() && entry.path().is_dir()) {
+            if found.len() <= MOST_FILES
+                && !(entry.file_type()?.is_symlink() && entry.path().is_dir())
+            {
                 gather(&entry.path(), found)?;
             }
         }
@@ -302,9 +350,19 @@ fn gather(path: &Path, found: &mut Vec<PathBuf>) -> io::Result<()> {
 /// A path as seen from a directory, both absolute.
 fn relative_to(directory: &str, path: &str) -> String {
     let (directory, path) = (paths::tidy(directory), paths::tidy(path));
-    let shared = directory.split('/').zip(path.split('/')).take_while(|(a, b)| a == b).count();
-    let up = directory.split('/').skip(shared).filter(|part| !part.is_empty()).map(|_| "..");
-    up.chain(path.split('/').skip(shared)).collect::<Vec<_>>().join("/")
+    let shared = directory
+        .split('/')
+        .zip(path.split('/'))
+        .take_while(|(a, b)| a == b)
+        .count();
+    let up = directory
+        .split('/')
+        .skip(shared)
+        .filter(|part| !part.is_empty())
+        .map(|_| "..");
+    up.chain(path.split('/').skip(shared))
+        .collect::<Vec<_>>()
+        .join("/")
 }
 
 #[cfg(unix)]
@@ -334,10 +392,16 @@ fn read_config(config: &Path) -> Result<(PathBuf, Vec<u8>)> {
     let (Some(dir), Some(name)) = (config.parent(), config.file_name()) else {
         return Err(Error::bad_param("configPath", "must name a file"));
     };
-    let path = fs::canonicalize(dir).map_err(|why| unreadable(config, &why))?.join(name);
+    let path = fs::canonicalize(dir)
+        .map_err(|why| unreadable(config, &why))?
+        .join(name);
     let meta = fs::metadata(&path).map_err(|why| unreadable(config, &why))?;
     if !meta.is_file() {
-        let what = if meta.is_dir() { "a directory" } else { "not a regular file" };
+        let what = if meta.is_dir() {
+            "a directory"
+        } else {
+            "not a regular file"
+        };
         return Err(Error::new(
             ErrorKind::ConfigNotReadable,
             format!("{} is {what}, not a NAMD configuration.", config.display()),
@@ -346,7 +410,11 @@ fn read_config(config: &Path) -> Result<(PathBuf, Vec<u8>)> {
     if meta.len() > LARGEST_TEXT {
         return Err(Error::new(
             ErrorKind::ConfigNotReadable,
-            format!("{} has {} bytes: that is no NAMD configuration.", config.display(), meta.len()),
+            format!(
+                "{} has {} bytes: that is no NAMD configuration.",
+                config.display(),
+                meta.len()
+            ),
         ));
     }
     let bytes = fs::read(&path).map_err(|why| unreadable(config, &why))?;
@@ -354,8 +422,11 @@ fn read_config(config: &Path) -> Result<(PathBuf, Vec<u8>)> {
 }
 
 fn unreadable(path: &Path, why: &io::Error) -> Error {
-    Error::new(ErrorKind::ConfigNotReadable, format!("Cannot read {}: {why}.", path.display()))
-        .hinted("Check the path and its permissions. Unsaved changes in an editor are not seen.")
+    Error::new(
+        ErrorKind::ConfigNotReadable,
+        format!("Cannot read {}: {why}.", path.display()),
+    )
+    .hinted("Check the path and its permissions. Unsaved changes in an editor are not seen.")
 }
 
 /// What stands at a path.
@@ -367,9 +438,13 @@ fn look(path: &Path, want: Want) -> Found {
     };
     if meta.is_dir() {
         let names = |dir: fs::ReadDir| {
-            dir.flatten().filter_map(|entry| entry.file_name().into_string().ok()).collect()
+            dir.flatten()
+                .filter_map(|entry| entry.file_name().into_string().ok())
+                .collect()
         };
-        let entries = (want == Want::Entries).then(|| fs::read_dir(path).map(names).ok()).flatten();
+        let entries = (want == Want::Entries)
+            .then(|| fs::read_dir(path).map(names).ok())
+            .flatten();
         return Found::Directory { entries };
     }
     if !meta.is_file() {
@@ -381,7 +456,10 @@ fn look(path: &Path, want: Want) -> Found {
         _ => fs::File::open(path).map(|_| None),
     };
     match read {
-        Ok(content) => Found::File { bytes: meta.len(), content },
+        Ok(content) => Found::File {
+            bytes: meta.len(),
+            content,
+        },
         Err(why) => Found::Unreadable(why.to_string()),
     }
 }

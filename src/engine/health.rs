@@ -26,6 +26,8 @@ pub(crate) struct Book {
     pub(crate) next_sync: Option<Timestamp>,
     pub(crate) latency: Option<Duration>,
     pub(crate) failures: u32,
+    /// When submissions without an answer were last looked for.
+    pub(crate) last_search: Option<Instant>,
     queries: VecDeque<Instant>,
     errors: VecDeque<ClusterError>,
 }
@@ -45,6 +47,7 @@ impl Book {
             next_sync: None,
             latency: None,
             failures: 0,
+            last_search: None,
             queries: VecDeque::new(),
             errors: VecDeque::new(),
         }
@@ -70,11 +73,22 @@ impl Book {
     }
 
     /// Notes a failure for `clusterStatus.errors`.
-    pub(crate) fn note_error(&mut self, part: &str, exit: Option<i32>, message: String, at: Timestamp) {
+    pub(crate) fn note_error(
+        &mut self,
+        part: &str,
+        exit: Option<i32>,
+        message: String,
+        at: Timestamp,
+    ) {
         if self.errors.len() == ERRORS {
             self.errors.pop_front();
         }
-        self.errors.push_back(ClusterError { at, part: part.to_owned(), exit, message });
+        self.errors.push_back(ClusterError {
+            at,
+            part: part.to_owned(),
+            exit,
+            message,
+        });
     }
 
     /// Notes that the queue is being asked.
@@ -94,8 +108,12 @@ impl Book {
     }
 
     fn forget_old_queries(&mut self, now: Instant) {
-        const HOUR: Duration = Duration::from_secs(3600);
-        while self.queries.front().is_some_and(|at| now.duration_since(*at) > HOUR) {
+        const HOUR: Duration = Duration::from_hours(1);
+        while self
+            .queries
+            .front()
+            .is_some_and(|at| now.duration_since(*at) > HOUR)
+        {
             self.queries.pop_front();
         }
     }
@@ -113,11 +131,14 @@ mod tests {
             book.note_error("squeue", Some(1), n.to_string(), now);
         }
         assert_eq!(book.errors().len(), 50);
-        assert_eq!(book.errors().first().map(|e| e.message.clone()), Some("10".to_owned()));
+        assert_eq!(
+            book.errors().first().map(|e| e.message.clone()),
+            Some("10".to_owned())
+        );
         let start = Instant::now();
         book.note_query(start);
-        book.note_query(start + Duration::from_secs(3000));
-        assert_eq!(book.queries_last_hour(start + Duration::from_secs(3000)), 2);
+        book.note_query(start + Duration::from_mins(50));
+        assert_eq!(book.queries_last_hour(start + Duration::from_mins(50)), 2);
         assert_eq!(book.queries_last_hour(start + Duration::from_secs(3700)), 1);
     }
 

@@ -36,7 +36,11 @@ impl Instance {
                 )
                 .hinted("The data directory must be writable and its file system must know locks.")
             })?;
-        Ok(Self { name, path, held: Mutex::new(Some(held)) })
+        Ok(Self {
+            name,
+            path,
+            held: Mutex::new(Some(held)),
+        })
     }
 
     pub(crate) fn name(&self) -> &str {
@@ -77,7 +81,9 @@ impl Turn {
     pub(crate) fn take(&mut self, data_dir: &Path, cluster: &str) -> bool {
         if self.held.is_none() {
             let path = data_dir.join(DIR).join(format!("poll-{cluster}"));
-            self.held = File::create(path).ok().filter(|file| file.try_lock().is_ok());
+            self.held = File::create(path)
+                .ok()
+                .filter(|file| file.try_lock().is_ok());
         }
         self.held.is_some()
     }

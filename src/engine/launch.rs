@@ -4,14 +4,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::config;
-use crate::engine::cluster::{Ask, Busy, Cluster, Ready};
 use crate::engine::Engine;
+use crate::engine::cluster::{Ask, Busy, Cluster, Ready};
 use crate::error::{Error, ErrorKind, Result};
 use crate::job::state::Fact;
 use crate::job::{ErrorInfo, Job, JobId, JobState, SubmitStep, layout};
-use crate::scheduler::{
-    CancelTarget, FoundAttempt, Launch, LostAttempt, Source, Submitted,
-};
+use crate::scheduler::{CancelTarget, FoundAttempt, Launch, LostAttempt, Source, Submitted};
 
 /// How long a submission without an answer is only looked for, and not called unconfirmed: longer
 /// than the submitting command may take by itself.
@@ -22,14 +20,19 @@ const LOCKED_GRACE_SECONDS: i64 = 900;
 const FORGET_SECONDS: i64 = 24 * 3600;
 /// How often a submission that found no room is tried again.
 const ROOM_SECONDS: i64 = 60;
+/// How often an unconfirmed submission is still looked for.
+const SEARCH_AGAIN: Duration = Duration::from_mins(5);
 /// What staging may take beside what its bytes need.
-const SUBMIT_TIMEOUT: Duration = Duration::from_secs(120);
+const SUBMIT_TIMEOUT: Duration = Duration::from_mins(2);
 
 /// Everything the script of the job's newest attempt (or the next one) is made from.
 pub(crate) fn plan(job: &Job, cluster: &config::Cluster, ready: &Ready) -> Result<Launch> {
     let (attempt, tag) = match (&job.state, job.attempt()) {
         (JobState::Submitting { .. }, Some(attempt)) => (attempt.n, attempt.tag.clone()),
-        (_, newest) => (newest.map_or(1, |newest| newest.n + 1), super::placeholder_tag()),
+        (_, newest) => (
+            newest.map_or(1, |newest| newest.n + 1),
+            super::placeholder_tag(),
+        ),
     };
     let bad = |why: crate::shell::BadPath| {
         Error::new(ErrorKind::SettingsInvalid, format!("{why}.")).of_job(&job.id)
@@ -47,7 +50,11 @@ pub(crate) fn plan(job: &Job, cluster: &config::Cluster, ready: &Ready) -> Resul
         resources: job.spec.resources.clone(),
         setup: cluster.setup.clone(),
         slurm_setup: ready.prelude.clone(),
-        command: job.spec.launch.clone().unwrap_or_else(|| cluster.launch.clone()),
+        command: job
+            .spec
+            .launch
+            .clone()
+            .unwrap_or_else(|| cluster.launch.clone()),
         requeue: cluster.requeue,
         max_running: cluster.max_running,
         take_over: job.attempt().is_some_and(|attempt| attempt.untraced),
@@ -92,7 +99,9 @@ impl Engine {
                 let error = cluster.translate(&error, "submit");
                 return self.wait_for_login(cluster, id, error).await;
             }
-            Err(error) => Submitted::Unknown { detail: error.to_string() },
+            Err(error) => Submitted::Unknown {
+                detail: error.to_string(),
+            },
         };
         super::kill_point("submit-answered");
         self.settle_submission(cluster, id, submitted).await
@@ -105,21 +114,38 @@ impl Engine {
         submitted: Submitted,
     ) -> Result<()> {
         match submitted {
-            Submitted::Accepted { id: scheduler_id, at, repeated, evidence } => {
-                let evidence = if repeated { format!("found the receipt: {evidence}") } else { evidence };
+            Submitted::Accepted {
+                id: scheduler_id,
+                at,
+                repeated,
+                evidence,
+            } => {
+                let evidence = if repeated {
+                    format!("found the receipt: {evidence}")
+                } else {
+                    evidence
+                };
                 let at = at.unwrap_or_else(|| self.now());
-                self.accepted(cluster, id, scheduler_id, at, Source::Local, evidence).await
+                self.accepted(cluster, id, scheduler_id, at, Source::Local, evidence)
+                    .await
             }
-            Submitted::Rejected { reason, no_room: true } => {
+            Submitted::Rejected {
+                reason,
+                no_room: true,
+            } => {
                 let step = SubmitStep::WaitingForRoom;
                 let message = format!(
                     "{} allows no more jobs of yours at present: {reason}",
                     cluster.place()
                 );
                 let hint = "It is submitted by itself when there is room; cancel withdraws it.";
-                self.waits(id, step, ErrorKind::SlurmRejected, message, hint).await
+                self.waits(id, step, ErrorKind::SlurmRejected, message, hint)
+                    .await
             }
-            Submitted::Rejected { reason, no_room: false } => {
+            Submitted::Rejected {
+                reason,
+                no_room: false,
+            } => {
                 let error = Error::new(
                     ErrorKind::SlurmRejected,
                     format!("{} refused the job: {reason}", cluster.place()),
@@ -128,10 +154,17 @@ impl Engine {
                 self.not_submitted(id, &error).await
             }
             Submitted::NotStaged { reason, quota } => {
-                let kind = if quota { ErrorKind::Quota } else { ErrorKind::TransferFailed };
+                let kind = if quota {
+                    ErrorKind::Quota
+                } else {
+                    ErrorKind::TransferFailed
+                };
                 let error = Error::new(
                     kind,
-                    format!("The job's files could not be laid out on {}: {reason}", cluster.place()),
+                    format!(
+                        "The job's files could not be laid out on {}: {reason}",
+                        cluster.place()
+                    ),
                 )
                 .hinted(if quota {
                     "Free space there (or raise the quota), then submit again."
@@ -141,11 +174,21 @@ impl Engine {
                 self.not_submitted(id, &error).await
             }
             Submitted::Unknown { detail } => {
-                cluster.book().note_error("submit", None, detail.clone(), self.now());
-                let message =
-                    format!("The answer to the submission was lost ({detail}); it is being looked for.");
+                cluster
+                    .book()
+                    .note_error("submit", None, detail.clone(), self.now());
+                let message = format!(
+                    "The answer to the submission was lost ({detail}); it is being looked for."
+                );
                 let hint = "Nothing is submitted twice: wait, the next looks tell whether it was accepted.";
-                self.waits(id, SubmitStep::Sent, ErrorKind::SubmitUnknown, message, hint).await
+                self.waits(
+                    id,
+                    SubmitStep::Sent,
+                    ErrorKind::SubmitUnknown,
+                    message,
+                    hint,
+                )
+                .await
             }
         }
     }
@@ -159,7 +202,12 @@ impl Engine {
         source: Source,
         evidence: String,
     ) -> Result<()> {
-        let fact = Fact::Submitted { id: scheduler_id, at, source, evidence };
+        let fact = Fact::Submitted {
+            id: scheduler_id,
+            at,
+            source,
+            evidence,
+        };
         let job = self.record(id, fact).await?;
         // Asked to cancel while the answer was on its way.
         if job.cancel_asked.is_some() {
@@ -172,7 +220,8 @@ impl Engine {
     async fn wait_for_login(&self, cluster: &Arc<Cluster>, id: &JobId, error: Error) -> Result<()> {
         self.note_trouble(cluster, "submit", &error);
         let step = SubmitStep::WaitingForLogin;
-        let hint = "It is submitted when the cluster answers again, within a day; cancel withdraws it.";
+        let hint =
+            "It is submitted when the cluster answers again, within a day; cancel withdraws it.";
         if error.kind == ErrorKind::SettingsInvalid || error.kind == ErrorKind::HostKeyChanged {
             return self.not_submitted(id, &error).await;
         }
@@ -188,22 +237,40 @@ impl Engine {
         hint: &str,
     ) -> Result<()> {
         let error = ErrorInfo::new(kind, message, Some(hint), self.now());
-        self.record(id, Fact::SubmitWaits { step, error }).await.map(drop)
+        self.record(id, Fact::SubmitWaits { step, error })
+            .await
+            .map(drop)
     }
 
     async fn not_submitted(&self, id: &JobId, error: &Error) -> Result<()> {
-        let error =
-            ErrorInfo::new(error.kind, error.message.clone(), error.hint.as_deref(), self.now());
-        self.record(id, Fact::NotSubmitted { error: Some(error) }).await.map(drop)
+        let error = ErrorInfo::new(
+            error.kind,
+            error.message.clone(),
+            error.hint.as_deref(),
+            self.now(),
+        );
+        self.record(id, Fact::NotSubmitted { error: Some(error) })
+            .await
+            .map(drop)
     }
 
     /// Takes up submissions that no step is under way for: after a restart, a lost answer, a
     /// missing login, or for want of room. Called at each look; most of the time there are none.
-    pub(crate) async fn resume_submissions(&self, cluster: &Arc<Cluster>, jobs: &[Job]) -> Result<()> {
+    pub(crate) async fn resume_submissions(
+        &self,
+        cluster: &Arc<Cluster>,
+        jobs: &[Job],
+    ) -> Result<()> {
         let now = self.now();
+        let may_look_again = cluster
+            .book()
+            .last_search
+            .is_none_or(|at| at.elapsed() >= SEARCH_AGAIN);
         let mut lost = Vec::new();
         for job in jobs {
-            let JobState::Submitting { since, step } = job.state else { continue };
+            let JobState::Submitting { since, step } = job.state else {
+                continue;
+            };
             if cluster.is_busy(&job.id) {
                 continue;
             }
@@ -218,18 +285,25 @@ impl Engine {
                     .hinted("Submit it again when it is still wanted.");
                     self.not_submitted(&job.id, &error).await?;
                 }
-                SubmitStep::Asked | SubmitStep::WaitingForLogin => self.start_launch(cluster, &job.id),
+                SubmitStep::Asked | SubmitStep::WaitingForLogin => {
+                    self.start_launch(cluster, &job.id);
+                }
                 SubmitStep::WaitingForRoom if quiet >= ROOM_SECONDS => {
                     self.start_launch(cluster, &job.id);
                 }
-                SubmitStep::WaitingForRoom => {}
                 SubmitStep::Sent => lost.push(job),
                 // Still looked for, seldom: a queue may wake up late.
-                SubmitStep::Unconfirmed if age <= FORGET_SECONDS => lost.push(job),
-                SubmitStep::Unconfirmed => {}
+                SubmitStep::Unconfirmed if age <= FORGET_SECONDS && may_look_again => {
+                    lost.push(job);
+                }
+                SubmitStep::WaitingForRoom | SubmitStep::Unconfirmed => {}
             }
         }
-        if lost.is_empty() { Ok(()) } else { self.look_for(cluster, &lost).await }
+        if lost.is_empty() {
+            Ok(())
+        } else {
+            self.look_for(cluster, &lost).await
+        }
     }
 
     /// Starts the launch of a job as a task of its own, unless one is under way.
@@ -245,10 +319,13 @@ impl Engine {
         let ready = cluster.ready().await?;
         let mut lost = Vec::new();
         for job in jobs {
-            let (Some(attempt), JobState::Submitting { since, .. }) = (job.attempt(), &job.state) else {
+            let (Some(attempt), JobState::Submitting { since, .. }) = (job.attempt(), &job.state)
+            else {
                 continue;
             };
-            let Ok(work_dir) = layout::work_dir(job, attempt.n) else { continue };
+            let Ok(work_dir) = layout::work_dir(job, attempt.n) else {
+                continue;
+            };
             lost.push(LostAttempt {
                 tag: attempt.tag.clone(),
                 work_dir,
@@ -256,7 +333,12 @@ impl Engine {
                 slurm_setup: ready.prelude.clone(),
             });
         }
-        cluster.book().note_query(std::time::Instant::now());
+        {
+            let mut book = cluster.book();
+            let now = std::time::Instant::now();
+            book.note_query(now);
+            book.last_search = Some(now);
+        }
         let output = cluster.run(&cluster.scheduler.find(&lost)).await?;
         let found = cluster.scheduler.parse_find(&lost, &output);
         for (job, found) in jobs.iter().zip(found) {
@@ -265,12 +347,21 @@ impl Engine {
                 _ => continue,
             };
             match found {
-                FoundAttempt::Job { id, source, evidence } => {
+                FoundAttempt::Job {
+                    id,
+                    source,
+                    evidence,
+                } => {
                     let evidence = format!("found: {evidence}");
-                    self.accepted(cluster, &job.id, id, self.now(), source, evidence).await?;
+                    self.accepted(cluster, &job.id, id, self.now(), source, evidence)
+                        .await?;
                 }
                 FoundAttempt::Nothing { locked } => {
-                    let grace = if locked { LOCKED_GRACE_SECONDS } else { self.grace_seconds() };
+                    let grace = if locked {
+                        LOCKED_GRACE_SECONDS
+                    } else {
+                        self.grace_seconds()
+                    };
                     if age >= grace {
                         let message = format!(
                             "No trace of the submission was found on {} for {age} s: no receipt, not in the queue, not in the accounting.",
@@ -278,7 +369,8 @@ impl Engine {
                         );
                         let hint = "Submit it again: the same attempt is used, so that a copy which starts late stops itself.";
                         let step = SubmitStep::Unconfirmed;
-                        self.waits(&job.id, step, ErrorKind::SubmitUnknown, message, hint).await?;
+                        self.waits(&job.id, step, ErrorKind::SubmitUnknown, message, hint)
+                            .await?;
                     }
                 }
                 FoundAttempt::Unanswered { why } => {
@@ -291,8 +383,12 @@ impl Engine {
 
     /// Sends the cancellation of a job that the batch system has.
     pub(crate) async fn send_cancel(&self, cluster: &Arc<Cluster>, job: &Job) -> Result<()> {
-        let (Some(attempt), ready) = (job.attempt(), cluster.ready().await?) else { return Ok(()) };
-        let Some(id) = attempt.id.clone() else { return Ok(()) };
+        let (Some(attempt), ready) = (job.attempt(), cluster.ready().await?) else {
+            return Ok(());
+        };
+        let Some(id) = attempt.id.clone() else {
+            return Ok(());
+        };
         let work_dir = layout::work_dir(job, attempt.n)
             .map_err(|why| Error::internal(why.to_string()).of_job(&job.id))?;
         let target = CancelTarget {
@@ -304,7 +400,9 @@ impl Engine {
         super::kill_point("cancel-asked");
         let output = cluster.run(&cluster.scheduler.cancel(&[target])).await?;
         cluster.scheduler.parse_cancel(&output).map_err(|why| {
-            cluster.book().note_error("cancel", None, why.clone(), self.now());
+            cluster
+                .book()
+                .note_error("cancel", None, why.clone(), self.now());
             Error::new(
                 ErrorKind::RemoteCommandFailed,
                 format!("{} did not take the cancellation: {why}", cluster.place()),

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 /// No cluster is looked at less often than this while jobs are active.
-const CEILING: Duration = Duration::from_secs(120);
+const CEILING: Duration = Duration::from_mins(2);
 /// How much longer each look without news makes the interval.
 const GROWTH: f64 = 1.5;
 /// The queue is asked at most for this fraction of the time: interval ≥ latency × this.
@@ -50,7 +50,9 @@ impl Pace {
 /// not come back at once.
 pub(crate) fn backoff(base: Duration, failures: u32, random: f64) -> Duration {
     let doubled = base.saturating_mul(1_u32 << failures.saturating_sub(1).min(8));
-    doubled.min(Duration::from_secs(300)).mul_f64(1.0 + 0.25 * random.clamp(0.0, 1.0))
+    doubled
+        .min(Duration::from_mins(5))
+        .mul_f64(1.0 + 0.25 * random.clamp(0.0, 1.0))
 }
 
 #[cfg(test)]
@@ -61,32 +63,52 @@ mod tests {
         base: Duration::from_secs(30),
         quiet: 0,
         latency: Duration::from_millis(40),
-        min_job_age: Some(Duration::from_secs(300)),
+        min_job_age: Some(Duration::from_mins(5)),
     };
 
     #[test]
     fn quiet_looks_lengthen_the_interval_up_to_two_minutes() {
         let seconds = |quiet| Pace { quiet, ..PACE }.interval().as_secs();
-        assert_eq!([seconds(0), seconds(1), seconds(2), seconds(9)], [30, 45, 67, 120]);
+        assert_eq!(
+            [seconds(0), seconds(1), seconds(2), seconds(9)],
+            [30, 45, 67, 120]
+        );
     }
 
     #[test]
     fn ends_are_seen_before_slurm_forgets_them() {
-        let pace = Pace { quiet: 9, min_job_age: Some(Duration::from_secs(100)), ..PACE };
+        let pace = Pace {
+            quiet: 9,
+            min_job_age: Some(Duration::from_secs(100)),
+            ..PACE
+        };
         assert_eq!(pace.interval().as_secs(), 50);
-        let short = Pace { min_job_age: Some(Duration::from_secs(2)), ..PACE };
-        assert_eq!(short.interval().as_secs(), 30, "but never faster than configured");
+        let short = Pace {
+            min_job_age: Some(Duration::from_secs(2)),
+            ..PACE
+        };
+        assert_eq!(
+            short.interval().as_secs(),
+            30,
+            "but never faster than configured"
+        );
     }
 
     #[test]
     fn a_slow_queue_is_asked_less_often() {
-        let pace = Pace { latency: Duration::from_secs(9), ..PACE };
+        let pace = Pace {
+            latency: Duration::from_secs(9),
+            ..PACE
+        };
         assert_eq!(pace.interval().as_secs(), 180);
     }
 
     #[test]
     fn failures_back_off_to_five_minutes() {
         let seconds = |n| backoff(Duration::from_secs(5), n, 0.0).as_secs();
-        assert_eq!([seconds(1), seconds(2), seconds(3), seconds(7), seconds(60)], [5, 10, 20, 300, 300]);
+        assert_eq!(
+            [seconds(1), seconds(2), seconds(3), seconds(7), seconds(60)],
+            [5, 10, 20, 300, 300]
+        );
     }
 }

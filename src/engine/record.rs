@@ -21,7 +21,7 @@ impl Engine {
         blocking(move || {
             let now = engine.now();
             let mut told = lock(&engine.inner.told);
-            let change = engine.store().update(&id, |job| engine.apply(job, &fact, now))?;
+            let change = engine.store().update(&id, |job| apply(job, &fact, now))?;
             match change {
                 Some((seq, change)) => {
                     engine.tell_in_order(&mut told, seq, &change);
@@ -44,10 +44,9 @@ impl Engine {
             let now = engine.now();
             let mut told = lock(&engine.inner.told);
             let ids: Vec<JobId> = facts.iter().map(|(id, _)| id.clone()).collect();
-            let asks = facts.into_iter().map(|(id, fact)| {
-                let engine = engine.clone();
-                (id, move |job: &Job| engine.apply(job, &fact, now))
-            });
+            let asks = facts
+                .into_iter()
+                .map(|(id, fact)| (id, move |job: &Job| apply(job, &fact, now)));
             let results = engine.store().update_many(asks)?;
             let mut changed = 0;
             for (id, result) in ids.iter().zip(results) {
@@ -65,15 +64,6 @@ impl Engine {
         .await
     }
 
-    pub(super) fn apply(&self, job: &Job, fact: &Fact, now: Timestamp) -> Result<Option<Change>> {
-        job.apply(fact, now).map_err(|refused| {
-            Error::new(ErrorKind::RefusedInState, refused.why)
-                .hinted(refused.hint)
-                .of_job(&job.id)
-                .on_cluster(&job.spec.cluster)
-        })
-    }
-
     /// Tells of a change of ours, after the changes that other processes committed before it.
     pub(super) fn tell_in_order(&self, told: &mut u64, seq: u64, change: &Change) {
         if seq > *told + 1 {
@@ -82,7 +72,10 @@ impl Engine {
         *told = seq.max(*told);
         // A hidden intent is nobody's business yet; its first appearance is CREATED.
         if !matches!(change.job.state, JobState::Uploading { .. }) {
-            self.tell(Event::Job { seq, change: Arc::new(change.clone()) });
+            self.tell(Event::Job {
+                seq,
+                change: Arc::new(change.clone()),
+            });
         }
     }
 
@@ -92,20 +85,27 @@ impl Engine {
             self.tell_foreign(told, Some(seq));
         }
         *told = seq.max(*told);
-        self.tell(Event::JobDeleted { seq, job_id: id.clone() });
+        self.tell(Event::JobDeleted {
+            seq,
+            job_id: id.clone(),
+        });
     }
 
     /// Tells of changes that other processes committed, up to but not including `before`.
     pub(super) fn tell_foreign(&self, told: &mut u64, before: Option<u64>) {
         loop {
-            let Ok(page) = self.store().changes_since(*told, 500) else { return };
+            let Ok(page) = self.store().changes_since(*told, 500) else {
+                return;
+            };
             if page.changes.is_empty() {
                 *told = (*told).max(page.seq.min(before.map_or(u64::MAX, |seq| seq - 1)));
                 return;
             }
             for stored in page.changes {
                 let (seq, event) = match stored {
-                    StoredChange::Deleted { seq, job_id } => (seq, Event::JobDeleted { seq, job_id }),
+                    StoredChange::Deleted { seq, job_id } => {
+                        (seq, Event::JobDeleted { seq, job_id })
+                    }
                     StoredChange::Job { entry, job } => {
                         let cluster = job.spec.cluster.clone();
                         let phase = job.phase();
@@ -122,7 +122,13 @@ impl Engine {
                         if let Ok(cluster) = self.find_cluster(&cluster) {
                             let _ = cluster.asks.send(Ask::Plan);
                         }
-                        (entry.seq, Event::Job { seq: entry.seq, change: Arc::new(change) })
+                        (
+                            entry.seq,
+                            Event::Job {
+                                seq: entry.seq,
+                                change: Arc::new(change),
+                            },
+                        )
                     }
                 };
                 if before.is_some_and(|before| seq >= before) {
@@ -167,4 +173,13 @@ impl Engine {
             }
         });
     }
+}
+
+fn apply(job: &Job, fact: &Fact, now: Timestamp) -> Result<Option<Change>> {
+    job.apply(fact, now).map_err(|refused| {
+        Error::new(ErrorKind::RefusedInState, refused.why)
+            .hinted(refused.hint)
+            .of_job(&job.id)
+            .on_cluster(&job.spec.cluster)
+    })
 }

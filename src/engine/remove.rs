@@ -13,7 +13,7 @@ use crate::shell::Command;
 /// How long deleting waits for a cancelled job to end, before it asks to be called again.
 const CANCEL_PATIENCE: Duration = Duration::from_secs(30);
 /// How long removing a job's directories may take.
-const REMOVE_TIMEOUT: Duration = Duration::from_secs(600);
+const REMOVE_TIMEOUT: Duration = Duration::from_mins(10);
 
 impl Engine {
     /// Deletes a job: cancels it if it lives, removes its directories on the cluster if asked.
@@ -58,11 +58,16 @@ impl Engine {
             if job.spec.cluster != cluster.name() {
                 continue;
             }
-            let Some(busy) = cluster.claim(&job.id) else { continue };
+            let Some(busy) = cluster.claim(&job.id) else {
+                continue;
+            };
             let (engine, cluster) = (self.clone(), Arc::clone(cluster));
             self.spawn(async move {
                 let _busy = busy;
-                if let Err(error) = engine.delete_or_withdraw(&cluster, &job.id, job.delete_remote).await {
+                if let Err(error) = engine
+                    .delete_or_withdraw(&cluster, &job.id, job.delete_remote)
+                    .await
+                {
                     tracing::warn!(job = %job.id, %error, "an interrupted deletion was given up");
                 }
             });
@@ -80,7 +85,11 @@ impl Engine {
             self.end_before_deleting(cluster, id).await?;
         }
         let job = self.stored(id)?;
-        let remote = if remote_files { self.remove_files(cluster, &job).await? } else { Vec::new() };
+        let remote = if remote_files {
+            self.remove_files(cluster, &job).await?
+        } else {
+            Vec::new()
+        };
         self.forget(id).await?;
         Ok(Deleted { remote })
     }
@@ -91,12 +100,18 @@ impl Engine {
         cluster.ready().await?;
         let job = self.record(id, Fact::CancelAsked).await?;
         match job.state {
-            JobState::Submitting { step: SubmitStep::Sent, .. } => {
+            JobState::Submitting {
+                step: SubmitStep::Sent,
+                ..
+            } => {
                 return Err(may_live(&job, "its submission has not been answered yet"));
             }
             // Nothing was sent, or no source has a trace of it past the grace period.
             JobState::Submitting { .. } => {
-                return self.record(id, Fact::NotSubmitted { error: None }).await.map(drop);
+                return self
+                    .record(id, Fact::NotSubmitted { error: None })
+                    .await
+                    .map(drop);
             }
             _ => self.send_cancel(cluster, &job).await?,
         }
@@ -121,7 +136,10 @@ impl Engine {
                 if !job.is_active() {
                     return Ok(());
                 }
-                return Err(may_live(&job, "it has been cancelled and has not ended yet"));
+                return Err(may_live(
+                    &job,
+                    "it has been cancelled and has not ended yet",
+                ));
             }
         }
     }
@@ -130,23 +148,37 @@ impl Engine {
     async fn remove_files(&self, cluster: &Arc<Cluster>, job: &Job) -> Result<Vec<String>> {
         let roots = (job.spec.project_dir.parent(), job.spec.scratch_dir.parent());
         let dirs = layout::deletable(job, &roots.0, &roots.1).map_err(|why| {
-            Error::new(ErrorKind::RefusedInState, format!("Nothing was removed: {why}."))
-                .of_job(&job.id)
+            Error::new(
+                ErrorKind::RefusedInState,
+                format!("Nothing was removed: {why}."),
+            )
+            .of_job(&job.id)
         })?;
         let _heavy = cluster.heavy.acquire().await;
         let command = Command::read("remove", layout::remove_script(&dirs)).within(REMOVE_TIMEOUT);
         let output = cluster.run(&command).await?;
         if !output.ok() {
-            let said = output.first_error_line().unwrap_or_else(|| output.status.to_string());
+            let said = output
+                .first_error_line()
+                .unwrap_or_else(|| output.status.to_string());
             return Err(Error::new(
                 ErrorKind::RemoteCommandFailed,
-                format!("The files of {} on {} were not all removed: {said}", job.id, cluster.place()),
+                format!(
+                    "The files of {} on {} were not all removed: {said}",
+                    job.id,
+                    cluster.place()
+                ),
             )
             .hinted("The job stays in the list. Mend what is named, then delete it again.")
             .of_job(&job.id)
             .on_cluster(cluster.name()));
         }
-        Ok(output.text().lines().filter_map(|line| line.strip_prefix("removed ")).map(str::to_owned).collect())
+        Ok(output
+            .text()
+            .lines()
+            .filter_map(|line| line.strip_prefix("removed "))
+            .map(str::to_owned)
+            .collect())
     }
 
     async fn forget(&self, id: &JobId) -> Result<()> {
@@ -162,7 +194,10 @@ impl Engine {
 }
 
 fn may_live(job: &Job, why: &str) -> Error {
-    Error::new(ErrorKind::RefusedInState, format!("Job {} was not deleted: {why}.", job.id))
-        .hinted("Delete it again in a moment.")
-        .of_job(&job.id)
+    Error::new(
+        ErrorKind::RefusedInState,
+        format!("Job {} was not deleted: {why}.", job.id),
+    )
+    .hinted("Delete it again in a moment.")
+    .of_job(&job.id)
 }

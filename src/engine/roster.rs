@@ -27,7 +27,12 @@ impl Engine {
     pub(super) fn arrange_clusters(&self) {
         let mut configured = self.configured_mut();
         let settings = configured.watched.settings();
-        let wanted = |name: &str| settings.clusters.iter().find(|cluster| cluster.name == name);
+        let wanted = |name: &str| {
+            settings
+                .clusters
+                .iter()
+                .find(|cluster| cluster.name == name)
+        };
         configured.clusters.retain(|name, cluster| {
             let same = wanted(name).is_some_and(|wanted| *wanted == cluster.settings);
             if !same {
@@ -41,7 +46,9 @@ impl Engine {
             }
             let stop = self.inner.stop.child_token();
             let (cluster, asked) = Cluster::new(wanted.clone(), stop, self.now());
-            configured.clusters.insert(wanted.name.clone(), Arc::clone(&cluster));
+            configured
+                .clusters
+                .insert(wanted.name.clone(), Arc::clone(&cluster));
             tokio::spawn(worker::run(self.clone(), cluster, asked));
         }
     }
@@ -50,13 +57,16 @@ impl Engine {
         let configured = self.configured();
         configured.clusters.get(name).cloned().ok_or_else(|| {
             let known: Vec<_> = configured.clusters.keys().map(String::as_str).collect();
-            Error::new(ErrorKind::ClusterNotFound, format!("There is no cluster {name:?}."))
-                .hinted(format!(
-                    "Configured: {}. Clusters are described in {}.",
-                    known.join(", "),
-                    self.inner.home.config_file.display()
-                ))
-                .on_cluster(name)
+            Error::new(
+                ErrorKind::ClusterNotFound,
+                format!("There is no cluster {name:?}."),
+            )
+            .hinted(format!(
+                "Configured: {}. Clusters are described in {}.",
+                known.join(", "),
+                self.inner.home.config_file.display()
+            ))
+            .on_cluster(name)
         })
     }
 
@@ -69,7 +79,13 @@ impl Engine {
     }
 
     /// Takes over a cluster's health and tells, if it is news.
-    pub(crate) fn turn(&self, cluster: &Cluster, health: Health, reason: Option<String>, hint: Option<String>) {
+    pub(crate) fn turn(
+        &self,
+        cluster: &Cluster,
+        health: Health,
+        reason: Option<String>,
+        hint: Option<String>,
+    ) {
         let news = cluster.book().turn(health, reason, hint, self.now());
         if news {
             self.tell(Event::Cluster(Arc::new(self.state_of(cluster))));
@@ -79,24 +95,39 @@ impl Engine {
     /// Notes what went wrong with a cluster: in its list of failures, in its health, in the log.
     pub(crate) fn note_trouble(&self, cluster: &Cluster, part: &str, error: &Error) {
         tracing::warn!(cluster = cluster.name(), part, %error, "trouble");
-        cluster.book().note_error(part, None, error.message.clone(), self.now());
+        cluster
+            .book()
+            .note_error(part, None, error.message.clone(), self.now());
         if let Some(health) = Cluster::health_of(error) {
-            self.turn(cluster, health, Some(error.message.clone()), error.hint.clone());
+            self.turn(
+                cluster,
+                health,
+                Some(error.message.clone()),
+                error.hint.clone(),
+            );
         }
     }
 
     pub(crate) fn active_count(&self, cluster: &str) -> usize {
         self.store().counts().map_or(0, |counts| {
-            let active = counts.iter().filter(|count| count.cluster == cluster && count.active);
+            let active = counts
+                .iter()
+                .filter(|count| count.cluster == cluster && count.active);
             usize::try_from(active.map(|count| count.jobs).sum::<u64>()).unwrap_or(usize::MAX)
         })
     }
 
     pub(super) fn configured(&self) -> std::sync::RwLockReadGuard<'_, Configured> {
-        self.inner.configured.read().unwrap_or_else(PoisonError::into_inner)
+        self.inner
+            .configured
+            .read()
+            .unwrap_or_else(PoisonError::into_inner)
     }
 
     pub(super) fn configured_mut(&self) -> std::sync::RwLockWriteGuard<'_, Configured> {
-        self.inner.configured.write().unwrap_or_else(PoisonError::into_inner)
+        self.inner
+            .configured
+            .write()
+            .unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -33,7 +33,15 @@ impl Engine {
             }
         };
         let health = cluster.book().health;
-        Synced { cluster: cluster.name().to_owned(), health, at, queried, changed, took_ms, error }
+        Synced {
+            cluster: cluster.name().to_owned(),
+            health,
+            at,
+            queried,
+            changed,
+            took_ms,
+            error,
+        }
     }
 
     async fn try_look(&self, cluster: &Arc<Cluster>) -> Result<(usize, usize)> {
@@ -71,8 +79,11 @@ impl Engine {
         let changed = if queried == 0 {
             0
         } else {
-            let watch =
-                Watch { jobs: watched, slurm_setup: ready.prelude.clone(), nonce: self.token() };
+            let watch = Watch {
+                jobs: watched,
+                slurm_setup: ready.prelude.clone(),
+                nonce: self.token(),
+            };
             self.query(cluster, &watch, &by_id).await?
         };
         self.resume_submissions(cluster, &jobs).await?;
@@ -96,7 +107,9 @@ impl Engine {
             tracing::warn!(cluster = cluster.name(), line, "not understood");
         }
         self.note_sources(cluster, &query, took);
-        let changed = self.digest(cluster, query.reports, &query.absent, by_id).await?;
+        let changed = self
+            .digest(cluster, query.reports, &query.absent, by_id)
+            .await?;
         // The queue's own failure makes the cluster unavailable; what the other sources witnessed
         // has been taken in all the same.
         match query.squeue {
@@ -104,7 +117,10 @@ impl Engine {
                 let code = exit.map_or(String::new(), |code| format!(" (exit code {code})"));
                 Err(Error::new(
                     ErrorKind::RemoteCommandFailed,
-                    format!("The queue of {} did not answer{code}: {why}", cluster.place()),
+                    format!(
+                        "The queue of {} did not answer{code}: {why}",
+                        cluster.place()
+                    ),
                 )
                 .hinted("No job was changed. It is asked again by itself.")
                 .on_cluster(cluster.name()))
@@ -116,9 +132,11 @@ impl Engine {
     fn note_sources(&self, cluster: &Cluster, query: &Query, took: std::time::Duration) {
         let now = self.now();
         let mut book = cluster.book();
-        for (part, health) in
-            [("squeue", &query.squeue), ("sacct", &query.sacct), ("marker", &query.marker)]
-        {
+        for (part, health) in [
+            ("squeue", &query.squeue),
+            ("sacct", &query.sacct),
+            ("marker", &query.marker),
+        ] {
             if let SourceHealth::Failed { exit, why } = health {
                 tracing::warn!(cluster = cluster.name(), part, ?exit, why, "source failed");
                 book.note_error(part, *exit, why.clone(), now);
@@ -132,7 +150,11 @@ impl Engine {
         keep(&mut book.squeue, &query.squeue);
         keep(&mut book.sacct, &query.sacct);
         keep(&mut book.marker, &query.marker);
-        book.latency = Some(query.squeue_ms.map_or(took, std::time::Duration::from_millis));
+        book.latency = Some(
+            query
+                .squeue_ms
+                .map_or(took, std::time::Duration::from_millis),
+        );
         if query.squeue.is_ok() {
             book.last_sync = Some(now);
         }
@@ -160,7 +182,16 @@ impl Engine {
         let rule = cluster.settings.absence;
         let facts = facts
             .into_iter()
-            .map(|(id, (reports, absent))| (id, Fact::Seen { reports, absent, rule }))
+            .map(|(id, (reports, absent))| {
+                (
+                    id,
+                    Fact::Seen {
+                        reports,
+                        absent,
+                        rule,
+                    },
+                )
+            })
             .collect();
         super::kill_point("sync-answered");
         self.record_many(facts).await
@@ -170,10 +201,17 @@ impl Engine {
     /// between. Cancelling twice does no harm.
     async fn resume_cancellations(&self, cluster: &Arc<Cluster>, jobs: &[Job]) {
         for job in jobs {
-            let Some(asked) = job.cancel_asked else { continue };
+            let Some(asked) = job.cancel_asked else {
+                continue;
+            };
             let overdue = self.now().duration_since(asked).as_secs() >= CANCEL_AGAIN_SECONDS;
-            let queued = matches!(job.state, JobState::Pending { .. } | JobState::Running { .. });
-            if queued && overdue && !cluster.is_busy(&job.id)
+            let queued = matches!(
+                job.state,
+                JobState::Pending { .. } | JobState::Running { .. }
+            );
+            if queued
+                && overdue
+                && !cluster.is_busy(&job.id)
                 && let Err(error) = self.send_cancel(cluster, job).await
             {
                 tracing::warn!(job = %job.id, %error, "cancellation not taken");
@@ -184,7 +222,10 @@ impl Engine {
 
 /// How a job is watched; none when the batch system has no id for it.
 fn watch_of(job: &Job, settled: bool) -> Option<Watched> {
-    let in_queue = matches!(job.state, JobState::Pending { .. } | JobState::Running { .. });
+    let in_queue = matches!(
+        job.state,
+        JobState::Pending { .. } | JobState::Running { .. }
+    );
     if !settled && !in_queue {
         return None;
     }

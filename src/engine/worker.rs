@@ -34,7 +34,12 @@ struct Plan {
 
 /// Runs until the cluster is stopped.
 pub(crate) async fn run(engine: Engine, cluster: Arc<Cluster>, mut asks: UnboundedReceiver<Ask>) {
-    let mut plan = Plan { next: Some(Instant::now()), early: Vec::new(), quiet: 0, last: None };
+    let mut plan = Plan {
+        next: Some(Instant::now()),
+        early: Vec::new(),
+        quiet: 0,
+        last: None,
+    };
     let mut turn = Turn::default();
     loop {
         let wake = plan.wake();
@@ -102,12 +107,7 @@ impl Plan {
         self.early.iter().copied().chain(self.next).min()
     }
 
-    fn take(
-        &mut self,
-        ask: Ask,
-        cluster: &Cluster,
-        waiting: &mut Vec<oneshot::Sender<Synced>>,
-    ) {
+    fn take(&mut self, ask: Ask, cluster: &Cluster, waiting: &mut Vec<oneshot::Sender<Synced>>) {
         match ask {
             Ask::Sync(asker) => waiting.push(asker),
             Ask::Plan => {}
@@ -137,7 +137,11 @@ impl Plan {
     fn after(&mut self, engine: &Engine, cluster: &Cluster, synced: &Synced) {
         let now = Instant::now();
         self.early.retain(|at| *at > now);
-        self.quiet = if synced.changed > 0 { 0 } else { self.quiet.saturating_add(1) };
+        self.quiet = if synced.changed > 0 {
+            0
+        } else {
+            self.quiet.saturating_add(1)
+        };
         self.last = Some((now, synced.clone()));
         let random = engine.chance();
         let base = cluster.settings.sync_interval;

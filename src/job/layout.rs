@@ -171,7 +171,12 @@ bad=0
     );
     for (dir, root) in dirs {
         let name = quote(dir.file_name());
-        let _ = writeln!(script, "remove {} {} {name} || bad=1", dir.quoted(), root.quoted());
+        let _ = writeln!(
+            script,
+            "remove {} {} {name} || bad=1",
+            dir.quoted(),
+            root.quoted()
+        );
     }
     script.push_str("exit \"$bad\"\n");
     script

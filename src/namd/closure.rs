@@ -230,6 +230,8 @@ struct Work<'f> {
     config: String,
     trace: Trace,
     complaints: Vec<Complaint>,
+    /// Directories that the script asks for and that are there.
+    asked_directories: Vec<String>,
 }
 
 impl<'f> Work<'f> {
@@ -240,6 +242,7 @@ impl<'f> Work<'f> {
             config: paths::file_name(config).to_owned(),
             trace,
             complaints: Vec::new(),
+            asked_directories: Vec::new(),
         }
     }
 
@@ -249,8 +252,11 @@ impl<'f> Work<'f> {
             self.config_unread();
             return (Vec::new(), Outputs::default());
         }
-        let outputs = self.outputs();
+        let mut outputs = self.outputs();
         let inputs = self.inputs(&outputs);
+        outputs.directories.append(&mut self.asked_directories);
+        outputs.directories.sort();
+        outputs.directories.dedup();
         (inputs, outputs)
     }
 

@@ -230,3 +230,35 @@ fn closures_hold_what_tcl_finds() {
     }
     assert_eq!(expected.lines().count(), table.lines().count());
 }
+
+#[test]
+#[ignore = "needs NAMDRUNNER_CORPUS"]
+fn configurations_are_recognised_by_content() {
+    let corpus = corpus();
+    let manifest = std::fs::read_to_string(corpus.join("configs/MANIFEST.tsv")).unwrap();
+    let mut missed = Vec::new();
+    let mut whole = 0;
+    for line in manifest.lines().skip(1) {
+        let cells: Vec<&str> = line.split('\t').collect();
+        if cells[5] != "main" {
+            continue;
+        }
+        whole += 1;
+        let bytes = std::fs::read(corpus.join("configs").join(cells[0])).unwrap();
+        if !super::looks_like_namd("x.conf", &bytes) {
+            missed.push(cells[0].to_owned());
+        }
+    }
+    assert!(whole > 90, "{whole}");
+    assert!(missed.len() <= 4, "{missed:#?}");
+    let scripts = std::fs::read_dir(corpus.join("sbatch")).unwrap();
+    for script in scripts {
+        let path = script.unwrap().path();
+        let bytes = std::fs::read(&path).unwrap();
+        assert!(
+            !super::looks_like_namd("x.conf", &bytes),
+            "{}",
+            path.display()
+        );
+    }
+}

@@ -165,6 +165,7 @@ impl<'f> Machine<'f> {
             channels: Rc::default(),
             started: Tri::No,
             ran: Tri::No,
+            callback: None,
             step: None,
             directory: Some(String::new()),
             open: None,
@@ -207,7 +208,7 @@ impl<'f> Machine<'f> {
 
     /// Counts work; stops everything when it is too much.
     fn charge(&mut self, work: usize) -> Result<(), Stop> {
-        self.work += work as u64;
+        self.work = self.work.saturating_add(work as u64);
         if self.work <= MAX_WORK {
             return Ok(());
         }
@@ -480,6 +481,14 @@ impl<'f> Machine<'f> {
     fn need(&mut self, path: String, wanted: Wanted) {
         self.trace.need(path, wanted);
     }
+}
+
+/// Work of holding every argument against every other, as patterns and maps do.
+fn product(texts: &[&str]) -> usize {
+    let all: usize = texts.iter().map(|text| text.len()).sum();
+    let longest = texts.iter().map(|text| text.len()).max().unwrap_or(0);
+    // The shorter ones are held against the longest.
+    all.saturating_add((all - longest).saturating_mul(longest) / 16)
 }
 
 /// The strings of the arguments, or an early answer that something is unknown.

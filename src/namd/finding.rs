@@ -120,12 +120,22 @@ impl Finding {
     /// A finding about the configuration as a whole, or about something beside it.
     pub fn of_config(severity: Severity, code: Code, message: String) -> Self {
         let (file, span, range) = (String::new(), Span::default(), Range::default());
-        Self { severity, code, message, file, span, range }
+        Self {
+            severity,
+            code,
+            message,
+            file,
+            span,
+            range,
+        }
     }
 
     /// Whether it is about a file that NAMD will open.
     pub fn is_about_input(&self) -> bool {
-        matches!(self.code, Code::InputMissing | Code::InputIsDirectory | Code::InputUnreadable)
+        matches!(
+            self.code,
+            Code::InputMissing | Code::InputIsDirectory | Code::InputUnreadable
+        )
     }
 }
 

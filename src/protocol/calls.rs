@@ -314,8 +314,8 @@ pub struct ChangesSinceResult {
     pub changes: Vec<Change>,
     /// The number to give the next time.
     pub seq: u64,
-    /// There is more: ask again from `seq`. When `seq` has not grown, the past is gone or the store
-    /// is another one: list the jobs anew.
+    /// There is more. With changes: ask again from `seq`. Without: the store is another one, or its
+    /// past is gone; list the jobs anew.
     pub truncated: bool,
 }
 

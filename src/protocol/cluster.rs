@@ -188,3 +188,37 @@ pub struct ClusterSynced {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub error: Option<String>,
 }
+
+/// What `doctor` takes.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct DoctorParams {
+    /// Only this cluster. Absent: all, side by side.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub cluster: Option<String>,
+}
+
+/// What `doctor` gives.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct DoctorResult {
+    /// What was looked at, cluster by cluster.
+    pub checks: Vec<Check>,
+}
+
+/// One thing that was looked at.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Check {
+    /// The cluster.
+    pub cluster: String,
+    /// What was looked at, a word or two: `link`, `sbatch`, `scratch root`.
+    pub name: String,
+    /// Whether jobs can run as far as this goes.
+    pub ok: bool,
+    /// What was found.
+    pub detail: String,
+    /// What to do about it; with `ok`, what is worth knowing.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub hint: Option<String>,
+}

@@ -2,6 +2,7 @@
 
 use jiff::Timestamp;
 
+use crate::doctor::Check;
 use crate::engine::{
     ClusterState, CreateJob, Created, Event, FileAction, Health, Preview, Synced, UpdateJob,
 };
@@ -10,6 +11,7 @@ use crate::job::{self, Cause, Job, JobState, Outcome};
 use crate::namd;
 use crate::protocol as wire;
 use crate::protocol::Time;
+use crate::scheduler::slurm::reasons::{self, Outlook};
 use crate::scheduler::{Resources, Source, SourceHealth};
 use crate::store::{HistoryEntry, StoredChange};
 
@@ -166,12 +168,18 @@ fn cause(outcome: &Outcome) -> Option<wire::Cause> {
     Some(wire::Cause { code, text })
 }
 
-/// What a waiting job's word means. The words are the batch system's own.
+/// What a waiting job's word means. A word that is not known is shown as it is.
 fn wait_reason(code: &str) -> wire::WaitReason {
+    let explained = reasons::explain(code);
     wire::WaitReason {
         code: code.to_owned(),
-        text: code.to_owned(),
-        class: wire::ReasonClass::Unknown,
+        class: match explained.as_ref().map(|explained| explained.outlook) {
+            Some(Outlook::WillStart) => wire::ReasonClass::WillStart,
+            Some(Outlook::NeedsYou) => wire::ReasonClass::NeedsYou,
+            Some(Outlook::Never) => wire::ReasonClass::Never,
+            None => wire::ReasonClass::Unknown,
+        },
+        text: explained.map_or_else(|| code.to_owned(), |explained| explained.words.into_owned()),
     }
 }
 
@@ -303,21 +311,36 @@ pub fn preview(preview: Preview) -> wire::PreviewJobResult {
 
 /// Findings in a NAMD config.
 pub fn findings(findings: &[namd::Finding]) -> Vec<wire::Finding> {
-    let nowhere = wire::Position {
-        line: 0,
-        character: 0,
+    let position = |at: namd::Position| wire::Position {
+        line: at.line,
+        character: at.character,
     };
     let one = |finding: &namd::Finding| wire::Finding {
-        severity: wire::Severity::Warning,
-        code: "unknown".into(),
-        message: format!("{finding:?}"),
-        file: String::new(),
+        severity: match finding.severity {
+            namd::Severity::Error => wire::Severity::Error,
+            namd::Severity::Warning => wire::Severity::Warning,
+            namd::Severity::Information => wire::Severity::Information,
+        },
+        code: finding.code.as_str().to_owned(),
+        message: finding.message.clone(),
+        file: finding.file.clone(),
         range: wire::Range {
-            start: nowhere,
-            end: nowhere,
+            start: position(finding.range.start),
+            end: position(finding.range.end),
         },
     };
     findings.iter().map(one).collect()
+}
+
+/// One of `doctor`'s checks.
+pub fn check(cluster: &str, check: Check) -> wire::Check {
+    wire::Check {
+        cluster: cluster.to_owned(),
+        name: check.name,
+        ok: check.ok,
+        detail: check.detail,
+        hint: check.hint,
+    }
 }
 
 /// A row of a job's history.

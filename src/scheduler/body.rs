@@ -53,10 +53,8 @@ pub(super) fn started(more: &str) -> String {
     )
 }
 
-/// Traps, the setup, NAMD, and the end marker with its exit code.
-pub(super) fn run(launch: &Launch, counts: &Counts) -> String {
-    let mut text = String::from(
-        r#"# Leaves word of the end, with the exit code. A kill that cannot be caught leaves none.
+/// Traps: what stops the script stops NAMD, and the end marker is left with the exit code.
+pub(super) const TRAPS: &str = r#"# Leaves word of the end, with the exit code. A kill that cannot be caught leaves none.
 nr_finish() {
     echo "exit 1 $nr_tag $nr_job $nr_restarts $1 ${nr_signal:-0} $(date +%s) ." >"$nr_control/exit.tmp" &&
         mv -f "$nr_control/exit.tmp" "$nr_control/exit"
@@ -73,9 +71,11 @@ nr_signal='' nr_namd=''
 trap 'nr_finish $?' EXIT
 trap 'nr_stop TERM 15' TERM
 trap 'nr_stop INT 2' INT
+"#;
 
-"#,
-    );
+/// The setup and NAMD.
+pub(super) fn run(launch: &Launch, counts: &Counts) -> String {
+    let mut text = String::new();
     if !launch.setup.is_empty() {
         text.push_str("# Setup, as configured.\n");
         for line in &launch.setup {
@@ -106,9 +106,10 @@ trap 'nr_stop INT 2' INT
 nr_namd=$!
 nr_code=0
 wait "$nr_namd" || nr_code=$?
-if [ -n "$nr_signal" ]; then
-    nr_code=0
-    wait "$nr_namd" || nr_code=$?
+# The signal ended the wait: NAMD's own end comes a little later.
+if [ -n "$nr_signal" ] && [ "$nr_code" != 0 ]; then
+    wait "$nr_namd"
+    nr_code=$((128 + nr_signal))
 fi
 exit "$nr_code"
 "#,

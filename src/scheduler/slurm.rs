@@ -18,8 +18,6 @@ mod text;
 #[cfg(test)]
 mod cluster_tests;
 #[cfg(test)]
-mod fake;
-#[cfg(test)]
 mod query_tests;
 #[cfg(test)]
 mod tests;

@@ -3,8 +3,9 @@
 use std::fmt::Write as _;
 
 use super::control::{CONTROL, words};
-use super::frame::{Part, shell};
+use super::frame::{Part, parts, shell};
 use super::{FoundAttempt, LostAttempt, SchedulerId, Source};
+use crate::shell::Output;
 
 /// The list for [`script`]'s input: a line for each attempt.
 pub(super) fn list(lost: &[LostAttempt]) -> String {
@@ -108,4 +109,25 @@ pub(super) fn may_be_under_way(trace: &Part<'_>) -> bool {
                 _ => true,
             }
         })
+}
+
+/// What was found of each attempt, where the control directories are all there is to look at.
+pub(super) fn parse(lost: &[LostAttempt], output: &Output) -> Vec<FoundAttempt> {
+    let text = output.text();
+    let parts = parts(&text, None);
+    lost.iter()
+        .map(|attempt| {
+            let name = format!("trace {}", attempt.tag.as_str());
+            match parts.iter().find(|part| part.name == name) {
+                None => FoundAttempt::Unanswered {
+                    why: output
+                        .first_error_line()
+                        .unwrap_or_else(|| "the answer was not whole".to_owned()),
+                },
+                Some(traces) => by_trace(attempt, traces).unwrap_or(FoundAttempt::Nothing {
+                    locked: may_be_under_way(traces),
+                }),
+            }
+        })
+        .collect()
 }

@@ -181,9 +181,13 @@ impl Decoder {
             State::Line if !rest.is_empty() => {
                 Some(String::from_utf8(rest).map_err(|_| Fault::NotUtf8))
             }
-            State::Start | State::Header(_) | State::Line => None,
-            // Told when it was found.
-            State::Skip(_) | State::Lost | State::SkipLine => None,
+            // Nothing has begun, or it was told when it was found.
+            State::Start
+            | State::Header(_)
+            | State::Line
+            | State::Skip(_)
+            | State::Lost
+            | State::SkipLine => None,
         }
     }
 
@@ -218,12 +222,11 @@ impl Decoder {
         let rest = rest.get(blank..).unwrap_or_default();
         let marked = rest.starts_with(BYTE_ORDER_MARK);
         let maybe_marked = !marked && BYTE_ORDER_MARK.starts_with(rest);
-        let framing = match rest.first() {
-            _ if marked || maybe_marked => None,
-            Some(b'{' | b'[') => Some(Framing::Lines),
-            Some(_) => Some(Framing::ContentLength),
-            None => None,
-        };
+        let first = rest.first().filter(|_| !marked && !maybe_marked);
+        let framing = first.map(|byte| match byte {
+            b'{' | b'[' => Framing::Lines,
+            _ => Framing::ContentLength,
+        });
         self.advance(blank + if marked { BYTE_ORDER_MARK.len() } else { 0 });
         self.framing = framing;
         match framing {

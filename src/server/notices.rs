@@ -121,6 +121,7 @@ async fn catch_up(teller: &impl Teller, mut seq: u64, outbox: &Outbox) -> Result
                 break;
             }
         };
+        let more = past.truncated && !past.changes.is_empty();
         for change in past.changes {
             let message = match change {
                 Change::Job(params) => notification::<OnJobStatusChanged>(&params),
@@ -128,9 +129,8 @@ async fn catch_up(teller: &impl Teller, mut seq: u64, outbox: &Outbox) -> Result
             };
             outbox.send(message).await?;
         }
-        let grown = past.seq > seq;
         seq = seq.max(past.seq);
-        if !past.truncated || !grown {
+        if !more {
             break;
         }
     }
@@ -139,3 +139,6 @@ async fn catch_up(teller: &impl Teller, mut seq: u64, outbox: &Outbox) -> Result
     }
     Ok(seq)
 }
+
+#[cfg(test)]
+mod tests;

@@ -126,11 +126,10 @@ mod tests {
         let (outbox, writing) = open(ours, lines());
         let writing = tokio::spawn(writing);
         for n in 0..1000 {
-            let send = outbox.send(n.to_string());
             let mut line = vec![0; n.to_string().len() + 1];
-            let (sent, read) = tokio::join!(send, theirs.read_exact(&mut line));
-            sent.unwrap();
-            read.unwrap();
+            let both = tokio::join!(outbox.send(n.to_string()), theirs.read_exact(&mut line));
+            both.0.unwrap();
+            both.1.unwrap();
             assert_eq!(line, format!("{n}\n").into_bytes());
         }
         drop(outbox);

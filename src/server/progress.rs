@@ -58,13 +58,7 @@ impl Reporter {
         if told.at.is_some_and(|at| now.duration_since(at) < PAUSE) {
             return;
         }
-        let percentage = (progress.total > 0).then(|| {
-            let percent = progress.done.min(progress.total) as f64 / progress.total as f64 * 100.0;
-            // Between 0 and 100 by construction.
-            #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)]
-            let percent = percent as u32;
-            percent.max(told.percentage)
-        });
+        let percentage = percent(progress.done, progress.total).map(|p| p.max(told.percentage));
         let report = Progress::Report {
             message: progress.message.clone(),
             percentage,
@@ -85,5 +79,24 @@ impl Reporter {
             token: self.token.clone(),
             value,
         })
+    }
+}
+
+/// How much of the whole is done, if the whole is known.
+fn percent(done: u64, total: u64) -> Option<u32> {
+    let part = u128::from(done.min(total)) * 100;
+    u32::try_from(part.checked_div(u128::from(total))?).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn percent_is_from_0_to_100_and_of_a_known_whole() {
+        assert_eq!(percent(0, 0), None);
+        assert_eq!(percent(1, 3), Some(33));
+        assert_eq!(percent(7, 5), Some(100));
+        assert_eq!(percent(u64::MAX, u64::MAX), Some(100));
     }
 }

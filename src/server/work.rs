@@ -105,7 +105,7 @@ impl Work {
             if drops {
                 self.withdrawn.cancelled().await;
             } else {
-                std::future::pending().await
+                std::future::pending::<()>().await;
             }
         };
         // In this order: a request that is done is answered with what it did.

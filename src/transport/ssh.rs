@@ -5,8 +5,11 @@
 
 mod auth;
 mod channel;
+mod client;
 mod connection;
 mod files;
+mod host_key;
+mod keys;
 mod known_hosts;
 mod link;
 mod pace;

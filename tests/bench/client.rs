@@ -26,21 +26,31 @@ impl Client {
             .unwrap();
         let stdin = child.stdin.take().unwrap();
         let stdout = BufReader::new(child.stdout.take().unwrap());
-        Self { child, stdin, stdout, next: 1 }
+        Self {
+            child,
+            stdin,
+            stdout,
+            next: 1,
+        }
     }
 
     /// One request; returns the result (or the error object) and how long it took.
     pub fn call(&mut self, method: &str, params: &Value) -> (Value, Duration) {
         let id = self.next;
         self.next += 1;
-        let text =
-            format!("{}\n", json!({ "jsonrpc": "2.0", "id": id, "method": method, "params": params }));
+        let text = format!(
+            "{}\n",
+            json!({ "jsonrpc": "2.0", "id": id, "method": method, "params": params })
+        );
         let begun = Instant::now();
         self.stdin.write_all(text.as_bytes()).unwrap();
         self.stdin.flush().unwrap();
         loop {
             let mut line = String::new();
-            assert!(self.stdout.read_line(&mut line).unwrap() > 0, "the server ended");
+            assert!(
+                self.stdout.read_line(&mut line).unwrap() > 0,
+                "the server ended"
+            );
             let took = begun.elapsed();
             let message: Value = serde_json::from_str(&line).unwrap();
             if message["id"] == id {
@@ -52,7 +62,10 @@ impl Client {
 
     pub fn ok(&mut self, method: &str, params: &Value) -> (Value, Duration) {
         let (value, took) = self.call(method, params);
-        assert!(value.get("code").is_none() || value.get("message").is_none(), "{method}: {value}");
+        assert!(
+            value.get("code").is_none() || value.get("message").is_none(),
+            "{method}: {value}"
+        );
         (value, took)
     }
 

@@ -21,7 +21,9 @@ pub fn run() {
         .build()
         .unwrap();
     let direct: u16 = env("NRT_SSH_PORT").parse().unwrap();
-    let delayed = runtime.block_on(Proxy::start(direct, Duration::from_millis(20))).unwrap();
+    let delayed = runtime
+        .block_on(Proxy::start(direct, Duration::from_millis(20)))
+        .unwrap();
     for (name, port) in [("0 ms", direct), ("40 ms round trip", delayed.port())] {
         println!("\nAt {name}:\n");
         let bench = Bench::new(port);
@@ -44,8 +46,18 @@ struct Bench {
 impl Bench {
     fn new(port: u16) -> Self {
         let dir = tempfile::tempdir().unwrap();
-        let own = dir.path().file_name().unwrap().to_str().unwrap().replace('.', "");
-        let bench = Self { root: format!("{}/{own}", env("NRT_SCRATCH_ROOT")), dir, port };
+        let own = dir
+            .path()
+            .file_name()
+            .unwrap()
+            .to_str()
+            .unwrap()
+            .replace('.', "");
+        let bench = Self {
+            root: format!("{}/{own}", env("NRT_SCRATCH_ROOT")),
+            dir,
+            port,
+        };
         let config = bench.home().join("config");
         std::fs::create_dir_all(&config).unwrap();
         let text = format!(
@@ -85,7 +97,9 @@ impl Bench {
             let mut state = seed;
             (0..1_000_000_usize)
                 .map(|_| {
-                    state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+                    state = state
+                        .wrapping_mul(6_364_136_223_846_793_005)
+                        .wrapping_add(1);
                     (state >> 56) as u8
                 })
                 .collect::<Vec<u8>>()
@@ -103,13 +117,23 @@ impl Bench {
 
     fn ssh(&self) -> Command {
         let mut ssh = Command::new("ssh");
-        ssh.args(["-o", "BatchMode=yes", "-o", "ControlMaster=auto", "-o", "ControlPersist=120"])
-            .arg("-o")
-            .arg(format!("ControlPath={}/mux", self.dir.path().display()))
-            .arg("-o")
-            .arg(format!("UserKnownHostsFile={}", self.known_hosts().display()))
-            .args(["-i", &env("NRT_SSH_KEY"), "-p", &self.port.to_string()])
-            .arg(format!("{}@127.0.0.1", env("NRT_SSH_USER")));
+        ssh.args([
+            "-o",
+            "BatchMode=yes",
+            "-o",
+            "ControlMaster=auto",
+            "-o",
+            "ControlPersist=120",
+        ])
+        .arg("-o")
+        .arg(format!("ControlPath={}/mux", self.dir.path().display()))
+        .arg("-o")
+        .arg(format!(
+            "UserKnownHostsFile={}",
+            self.known_hosts().display()
+        ))
+        .args(["-i", &env("NRT_SSH_KEY"), "-p", &self.port.to_string()])
+        .arg(format!("{}@127.0.0.1", env("NRT_SSH_USER")));
         ssh
     }
 
@@ -122,7 +146,11 @@ impl Bench {
         let mut child = self
             .ssh()
             .arg(script)
-            .stdin(if stdin.is_some() { Stdio::piped() } else { Stdio::null() })
+            .stdin(if stdin.is_some() {
+                Stdio::piped()
+            } else {
+                Stdio::null()
+            })
             .stdout(Stdio::null())
             .spawn()
             .unwrap();
@@ -142,13 +170,20 @@ impl Bench {
             .map(|_| {
                 let (created, first) =
                     client.ok("createJob", &json!({ "configPath": sim.join("x.namd") }));
-                let (_, second) = client
-                    .ok("submit", &json!({ "jobId": created["job"]["jobId"], "wait": true }));
+                let (_, second) = client.ok(
+                    "submit",
+                    &json!({ "jobId": created["job"]["jobId"], "wait": true }),
+                );
                 (first + second).as_secs_f64() * 1e3
             })
             .collect();
         let tar = |dir: &Path| {
-            let tar = Command::new("tar").arg("-C").arg(dir).args(["-cf", "-", "."]).output().unwrap();
+            let tar = Command::new("tar")
+                .arg("-C")
+                .arg(dir)
+                .args(["-cf", "-", "."])
+                .output()
+                .unwrap();
             tar.stdout
         };
         let theirs = (0..ROUNDS)
@@ -158,12 +193,23 @@ impl Bench {
                 let packed = begun.elapsed().as_secs_f64() * 1e3;
                 let to = format!("{}/bare-{n}", self.root);
                 packed
-                    + self.bare(&format!("mkdir -p {to} && tar -C {to} -xf -"), Some(&stream))
-                    + self.bare(&format!("cd {to} && sbatch --parsable -p down --mem=1M --wrap true"), None)
+                    + self.bare(
+                        &format!("mkdir -p {to} && tar -C {to} -xf -"),
+                        Some(&stream),
+                    )
+                    + self.bare(
+                        &format!("cd {to} && sbatch --parsable -p down --mem=1M --wrap true"),
+                        None,
+                    )
             })
             .collect();
         let ((ours, _), (theirs, _)) = (quantiles(ours), quantiles(theirs));
-        report("createJob + submit, five files, 4 MB, median of 7", ours, "tar + sbatch", theirs);
+        report(
+            "createJob + submit, five files, 4 MB, median of 7",
+            ours,
+            "tar + sbatch",
+            theirs,
+        );
         self.cancel_all();
     }
 
@@ -188,11 +234,25 @@ impl Bench {
                 self.bare("squeue --me -h -t all -o '%i|%T|%M|%l|%S|%e|%r|%Z'; sacct -n -X -P -S now-1hour", None)
             })
             .collect();
-        let ((ours, _), (squeue, _), (both, _)) = (quantiles(ours), quantiles(squeue), quantiles(both));
-        report(&format!("syncAll, {count} active jobs"), ours, "bare squeue", squeue);
-        report(&format!("syncAll, {count} active jobs"), ours, "squeue + sacct", both);
+        let ((ours, _), (squeue, _), (both, _)) =
+            (quantiles(ours), quantiles(squeue), quantiles(both));
+        report(
+            &format!("syncAll, {count} active jobs"),
+            ours,
+            "bare squeue",
+            squeue,
+        );
+        report(
+            &format!("syncAll, {count} active jobs"),
+            ours,
+            "squeue + sacct",
+            both,
+        );
         if let Some(mib) = client.resident_mib() {
-            println!("{:<58} {mib:>9.1} MiB", format!("resident memory with {count} active jobs"));
+            println!(
+                "{:<58} {mib:>9.1} MiB",
+                format!("resident memory with {count} active jobs")
+            );
         }
         drop(client);
         self.cancel_all();
@@ -218,8 +278,11 @@ impl Bench {
         let mut script = String::from("set -e\n");
         for id in &ids {
             let work = format!("{}/{id}/1", self.root);
-            writeln!(script, "mkdir -p {work}; cd {work}; sbatch --parsable -p down --mem=1M --wrap true")
-                .unwrap();
+            writeln!(
+                script,
+                "mkdir -p {work}; cd {work}; sbatch --parsable -p down --mem=1M --wrap true"
+            )
+            .unwrap();
         }
         let mut child = self
             .ssh()
@@ -244,9 +307,14 @@ impl Bench {
                     let mut job = job.clone();
                     job.spec.cluster = "test".into();
                     job.spec.scratch_dir =
-                        namdrunner::shell::RemotePath::parse(&format!("{}/{id}", self.root)).unwrap();
+                        namdrunner::shell::RemotePath::parse(&format!("{}/{id}", self.root))
+                            .unwrap();
                     let tag = Tag::parse("benchbenchbench").unwrap();
-                    let job = job.apply(&Fact::SubmitAsked { tag }, now).unwrap().unwrap().job;
+                    let job = job
+                        .apply(&Fact::SubmitAsked { tag }, now)
+                        .unwrap()
+                        .unwrap()
+                        .job;
                     assert!(matches!(job.state, JobState::Submitting { .. }));
                     let fact = Fact::Submitted {
                         id: scheduler_id,

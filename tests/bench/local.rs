@@ -41,8 +41,18 @@ pub fn run() {
     };
     let (floor, _) = quantiles((0..20).map(|_| version()).collect());
     let (median, worst) = quantiles((0..20).map(|_| start()).collect());
-    report("start to `initialize` answered, median", median, "namdrunner --version", floor);
-    report("start to `initialize` answered, worst of 20", worst, "namdrunner --version", floor);
+    report(
+        "start to `initialize` answered, median",
+        median,
+        "namdrunner --version",
+        floor,
+    );
+    report(
+        "start to `initialize` answered, worst of 20",
+        worst,
+        "namdrunner --version",
+        floor,
+    );
 
     let mut client = Client::start(&home);
     let mut echo = Vec::new();
@@ -56,15 +66,30 @@ pub fn run() {
     }
     let (echo_median, echo_p99) = quantiles(echo);
     let (median, p99) = quantiles(status);
-    report("jobStatus round trip over stdio, median", median, "an unknown method", echo_median);
-    report("jobStatus round trip over stdio, p99", p99, "an unknown method", echo_p99);
+    report(
+        "jobStatus round trip over stdio, median",
+        median,
+        "an unknown method",
+        echo_median,
+    );
+    report(
+        "jobStatus round trip over stdio, p99",
+        p99,
+        "an unknown method",
+        echo_p99,
+    );
     let list = |client: &mut Client| {
         let (page, took) = client.ok("listJobs", &json!({ "limit": 1000 }));
         assert_eq!(page["jobs"].as_array().unwrap().len(), 1000);
         took.as_secs_f64() * 1e3
     };
     let (median, _) = quantiles((0..20).map(|_| list(&mut client)).collect());
-    report("listJobs, 1,000 jobs", median, "an unknown method", echo_median);
+    report(
+        "listJobs, 1,000 jobs",
+        median,
+        "an unknown method",
+        echo_median,
+    );
     if let Some(mib) = client.resident_mib() {
         println!("{:<58} {mib:>9.1} MiB", "resident memory after all of that");
     }
@@ -96,11 +121,18 @@ pub fn fill(data: &Path, count: usize) -> Vec<String> {
                 idempotency_key: None,
                 total_steps: Some(500_000),
             };
-            let state = JobState::Uploading { since: at, owner: "bench".into() };
+            let state = JobState::Uploading {
+                since: at,
+                owner: "bench".into(),
+            };
             let job = Job::new(id.clone(), spec, state, at);
             store.insert(&job.introduced(), b"run 500000\n").unwrap();
-            let whole = Fact::Uploaded { sha256: BTreeMap::new() };
-            store.update(&id, |job| Ok(job.apply(&whole, at).unwrap())).unwrap();
+            let whole = Fact::Uploaded {
+                sha256: BTreeMap::new(),
+            };
+            store
+                .update(&id, |job| Ok(job.apply(&whole, at).unwrap()))
+                .unwrap();
             id.to_string()
         })
         .collect()

@@ -5,6 +5,16 @@
 //! refresh are measured against the bare commands over one live OpenSSH connection, at 0 ms and
 //! through a proxy that adds 20 ms each way.
 #![allow(clippy::print_stdout, reason = "a benchmark prints its figures")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::cast_precision_loss,
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    clippy::disallowed_methods,
+    unreachable_pub,
+    reason = "a benchmark that meets the unexpected fails, its numbers are small, and it may sleep"
+)]
 
 #[path = "../support/proxy.rs"]
 mod proxy;
@@ -22,7 +32,9 @@ fn main() {
     if std::env::var_os("NRT_SSH_PORT").is_some() {
         cluster::run();
     } else {
-        println!("\nNo test cluster (NRT_SSH_PORT is not set): submission and refresh are left out.");
+        println!(
+            "\nNo test cluster (NRT_SSH_PORT is not set): submission and refresh are left out."
+        );
     }
 }
 
@@ -35,5 +47,8 @@ pub fn quantiles(mut times: Vec<f64>) -> (f64, f64) {
 
 /// Prints one figure with its reference.
 pub fn report(what: &str, ours: f64, reference: &str, theirs: f64) {
-    println!("{what:<58} {ours:>9.2} ms   {reference} {theirs:.2} ms   ratio {:.2}", ours / theirs);
+    println!(
+        "{what:<58} {ours:>9.2} ms   {reference} {theirs:.2} ms   ratio {:.2}",
+        ours / theirs
+    );
 }

@@ -23,15 +23,17 @@ missing_packages() {
     done
 }
 
-# Debian starts a service when its package is installed, unless this file says no (exit 101).
+# Debian starts a service when its package is installed, unless this file says no (exit 101). A file
+# that was there comes back afterwards; one that an earlier run left, killed half way, does not.
 POLICY=/usr/sbin/policy-rc.d
 policy_deny() {
+    policy_restore
     [[ ! -e $POLICY ]] || mv "$POLICY" "$POLICY.namdrunner-saved"
-    printf '#!/bin/sh\nexit 101\n' >"$POLICY"
+    printf '#!/bin/sh\n# namdrunner: nothing starts while test packages are installed\nexit 101\n' >"$POLICY"
     chmod 755 "$POLICY"
 }
 policy_restore() {
-    rm -f "$POLICY"
+    ! grep -qs '^# namdrunner:' "$POLICY" || rm -f "$POLICY"
     [[ ! -e $POLICY.namdrunner-saved ]] || mv "$POLICY.namdrunner-saved" "$POLICY"
 }
 

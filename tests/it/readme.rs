@@ -18,7 +18,10 @@ fn block(language: &str) -> String {
 #[test]
 fn the_configuration_shown_is_the_one_that_is_tested() {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/config/site-example.toml");
-    assert_eq!(block("toml").trim(), std::fs::read_to_string(path).unwrap().trim());
+    assert_eq!(
+        block("toml").trim(),
+        std::fs::read_to_string(path).unwrap().trim()
+    );
 }
 
 #[test]
@@ -26,8 +29,12 @@ fn every_method_in_the_table_exists() {
     let openrpc = Path::new(env!("CARGO_MANIFEST_DIR")).join("protocol/openrpc.json");
     let openrpc: serde_json::Value =
         serde_json::from_str(&std::fs::read_to_string(openrpc).unwrap()).unwrap();
-    let known: Vec<&str> =
-        openrpc["methods"].as_array().unwrap().iter().filter_map(|m| m["name"].as_str()).collect();
+    let known: Vec<&str> = openrpc["methods"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .filter_map(|m| m["name"].as_str())
+        .collect();
     let text = readme();
     let (_, table) = text.split_once("| method | does |").unwrap();
     let (table, _) = table.split_once("\n\n").unwrap();
@@ -79,7 +86,10 @@ fn the_python_script_drives_a_job() {
         .unwrap();
     let text = String::from_utf8(output.stdout).unwrap();
     assert!(output.status.success(), "{text}");
-    let statuses: Vec<&str> = text.lines().filter_map(|line| line.split(' ').nth(1)).collect();
+    let statuses: Vec<&str> = text
+        .lines()
+        .filter_map(|line| line.split(' ').nth(1))
+        .collect();
     assert_eq!(statuses.first(), Some(&"PENDING"), "{text}");
     assert_eq!(statuses.last(), Some(&"COMPLETED"), "{text}");
 }

@@ -2,3 +2,4 @@
 #![allow(dead_code)] // each test uses its part
 
 pub(crate) mod client;
+pub(crate) mod water;

@@ -238,9 +238,15 @@ fn test_modules(source: &Source) -> Vec<String> {
         if line != "#[cfg(test)]" {
             continue;
         }
-        let declared = lines.next().and_then(|line| line.rsplit_once("mod ")?.1.strip_suffix(';'));
+        let declared = lines
+            .next()
+            .and_then(|line| line.rsplit_once("mod ")?.1.strip_suffix(';'));
         if let Some(name) = declared {
-            let below = if source.path == "lib" { "" } else { source.path.as_str() };
+            let below = if source.path == "lib" {
+                ""
+            } else {
+                source.path.as_str()
+            };
             found.push(format!("{below}/{name}").trim_start_matches('/').to_owned());
         }
     }

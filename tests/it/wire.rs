@@ -4,6 +4,7 @@ mod cli;
 mod faults;
 mod fixture;
 mod generated;
+mod jobs;
 mod lifecycle;
 mod requests;
 mod transcripts;

@@ -11,6 +11,7 @@ use super::super::options::{Options, TOP};
 use super::super::paths;
 use super::super::tcl::Quote;
 use super::super::text::{Span, has_odd_bytes};
+use super::outputs::Index;
 use super::{Outputs, Site, Work};
 
 /// What Colvars puts behind the name of a state.
@@ -137,9 +138,10 @@ impl Work<'_> {
                 })
                 .collect()
         };
+        let index = Index::new(outputs);
         let mut inputs = vec![self.config_itself()];
         for (input, active) in uses.iter().zip(parents) {
-            inputs.extend(self.input(input, active, outputs));
+            inputs.extend(self.input(input, active, &index));
         }
         inputs
     }
@@ -167,7 +169,7 @@ impl Work<'_> {
         }
     }
 
-    fn input(&mut self, used: &InputUse, active: Tri, outputs: &Outputs) -> Option<Input> {
+    fn input(&mut self, used: &InputUse, active: Tri, outputs: &Index) -> Option<Input> {
         let startup = self.trace.startup.clone();
         let base = match &used.base {
             Base::Startup => startup,
@@ -223,8 +225,12 @@ impl Work<'_> {
                 } else {
                     self.state_of(&path, used)
                 };
-                if used.purpose == Purpose::Probe && !matches!(input.state, InputState::File { .. })
-                {
+                let there = matches!(input.state, InputState::File { .. });
+                if used.purpose == Purpose::Probe && !there {
+                    // The script on the cluster is to find the directory too.
+                    if input.state == InputState::Directory && !paths::is_absolute(&path) {
+                        self.asked_directories.push(paths::tidy(&path));
+                    }
                     return None;
                 }
                 input.path = Some(path);
@@ -286,7 +292,7 @@ impl Work<'_> {
     }
 
     /// Says what is to be said of an input.
-    fn judge(&mut self, used: &InputUse, input: &Input, outputs: &Outputs) {
+    fn judge(&mut self, used: &InputUse, input: &Input, outputs: &Index) {
         if input.unused {
             return;
         }

@@ -5,7 +5,7 @@ use super::super::eval::trace::{Base, Setting, Trace, WrittenKind};
 use super::super::eval::value::Value;
 use super::super::eval::{Place, Tri};
 use super::super::keywords::{Keyword, Names};
-use super::super::options::Options;
+use super::super::options::{Options, TOP};
 use super::super::paths;
 use super::outputs::OutputKind;
 
@@ -87,6 +87,9 @@ const FAMILIES: &[Family] = &[
     },
 ];
 
+/// Names of one kind beyond this are not listed.
+const MAX_NAMES: usize = 1000;
+
 struct Collector<'t> {
     trace: &'t Trace,
     options: Options<'t>,
@@ -117,13 +120,15 @@ pub(super) fn collect(trace: &Trace) -> (Vec<Draft>, Option<String>, Option<Stri
 }
 
 impl<'t> Collector<'t> {
+    /// The settings of a keyword; more than a loop's worth are not looked at.
     fn named(&self, keyword: &str) -> Vec<&'t Setting> {
         let lower = keyword.to_ascii_lowercase();
-        self.trace
+        let all = self
+            .trace
             .settings
             .iter()
-            .filter(|setting| setting.name == lower)
-            .collect()
+            .filter(|setting| setting.name == lower);
+        all.take(MAX_NAMES).collect()
     }
 
     fn path(&self, value: &Value, base: &Base, suffix: &str) -> Option<String> {
@@ -228,6 +233,21 @@ impl<'t> Collector<'t> {
                     false,
                 );
             }
+        }
+        // FFTW's plans are kept in a file named after version and platform.
+        let plans =
+            self.options.on("PME") != Tri::No && self.options.on("FFTWUseWisdom") != Tri::No;
+        if let (true, Some(directory)) = (plans, self.startup.as_deref()) {
+            let own = self.options.text("FFTWWisdomFile");
+            let path = paths::join(directory, own.unwrap_or("FFTW_NAMD_*.txt"));
+            self.drafts.push(Draft {
+                keyword: "FFTWWisdomFile".into(),
+                kind: OutputKind::Other,
+                path: Some(path),
+                certain: false,
+                place: TOP,
+                failed: false,
+            });
         }
         if self.options.on("accelMDG") != Tri::No {
             for setting in self

@@ -1,12 +1,13 @@
 //! What a run writes: names, kinds, and the directories that must be there.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap};
 
 use serde::{Deserialize, Serialize};
 
 use super::super::eval::trace::{Base, WrittenKind};
 use super::super::facts::{Found, Want};
 use super::super::finding::{Code, Severity};
+use super::super::keywords::{Keyword, Names};
 use super::super::paths;
 use super::super::tcl::pattern;
 use super::naming::{self, Draft};
@@ -65,8 +66,9 @@ pub struct Output {
 pub struct Outputs {
     /// The files.
     pub files: Vec<Output>,
-    /// Directories they need, relative to the configuration's directory: NAMD
-    /// makes none, so they must be made before the run.
+    /// Directories that must be there before the run, relative to the
+    /// configuration's directory: those of the files, since NAMD makes none,
+    /// scratch directories, and those the script asks for and that are here.
     pub directories: Vec<String>,
     /// The value of `outputname` at startup, if known.
     pub outputname: Option<String>,
@@ -79,18 +81,48 @@ impl Outputs {
     /// relative to the configuration's directory. Older copies count: NAMD
     /// renames a file of the same name to `.BAK`, and the last restart set to `.old`.
     pub fn kind_of(&self, path: &str) -> Option<OutputKind> {
+        Index::new(self).kind_of(path)
+    }
+}
+
+/// The outputs, made ready to look many paths up.
+pub(super) struct Index {
+    exact: HashMap<String, OutputKind>,
+    patterns: Vec<(String, OutputKind)>,
+}
+
+/// More patterns than these are not tried.
+const MAX_PATTERNS: usize = 200;
+
+impl Index {
+    pub(super) fn new(outputs: &Outputs) -> Self {
+        let mut index = Self {
+            exact: HashMap::new(),
+            patterns: Vec::new(),
+        };
+        for output in &outputs.files {
+            let Some(path) = output.path.as_deref().map(paths::tidy) else {
+                continue;
+            };
+            if !path.contains('*') {
+                index.exact.entry(path).or_insert(output.kind);
+            } else if index.patterns.len() < MAX_PATTERNS {
+                index.patterns.push((path, output.kind));
+            }
+        }
+        index
+    }
+
+    /// See [`Outputs::kind_of`].
+    pub(super) fn kind_of(&self, path: &str) -> Option<OutputKind> {
         let path = paths::tidy(path);
         let plain = path.strip_suffix(".BAK").unwrap_or(&path);
         let plain = plain.strip_suffix(".old").unwrap_or(plain);
-        self.files
-            .iter()
-            .find(|output| {
-                output.path.as_ref().is_some_and(|known| {
-                    let known = paths::tidy(known);
-                    known == plain || (known.contains('*') && pattern::matches(&known, plain))
-                })
-            })
-            .map(|output| output.kind)
+        let exact = self.exact.get(plain).copied();
+        exact.or_else(|| {
+            let fits = |(known, _): &&(String, OutputKind)| pattern::matches(known, plain);
+            self.patterns.iter().find(fits).map(|(_, kind)| *kind)
+        })
     }
 }
 
@@ -181,6 +213,23 @@ impl Work<'_> {
                     self.complain(Severity::Error, Code::Conflict, place, message);
                 }
                 _ => {}
+            }
+        }
+        // Scratch directories of methods (`QMBaseDir`) must be there as well.
+        for setting in &self.trace.settings {
+            let scratch = matches!(
+                setting.keyword,
+                Some(Keyword {
+                    names: Names::Directory,
+                    ..
+                })
+            );
+            let (Some(value), Some(startup)) = (setting.value.text(), &self.trace.startup) else {
+                continue;
+            };
+            let directory = paths::tidy(&paths::join(startup, value));
+            if scratch && !directory.is_empty() && !paths::is_absolute(&directory) {
+                seen.insert(directory);
             }
         }
         outputs.directories = seen.into_iter().collect();

@@ -105,7 +105,7 @@ impl Work<'_> {
         {
             let last = options.integer("numsteps");
             let steps = match (last, plan.first_step) {
-                (Some(last), Some(first)) => u64::try_from((last - first).max(0)).ok(),
+                (Some(last), Some(first)) => u64::try_from(last.saturating_sub(first).max(0)).ok(),
                 _ => None,
             };
             plan.segments.push(Segment {
@@ -122,12 +122,13 @@ impl Work<'_> {
             implicit = Some((setting.value_place, steps));
         }
         let whole = self.trace.open.is_none() && !self.trace.exhausted;
-        plan.total_steps = plan
-            .segments
-            .iter()
-            .map(|segment| segment.steps.filter(|_| segment.certain))
-            .sum::<Option<u64>>()
-            .filter(|_| whole && !plan.segments.is_empty());
+        let whole_steps = plan.segments.iter().try_fold(0_u64, |sum, segment| {
+            segment
+                .steps
+                .filter(|_| segment.certain)
+                .and_then(|steps| sum.checked_add(steps))
+        });
+        plan.total_steps = whole_steps.filter(|_| whole && !plan.segments.is_empty());
         match implicit {
             Some((place, Some(0))) => {
                 let message = "numsteps is not beyond firsttimestep: the run has no steps. numsteps is the \

@@ -614,3 +614,15 @@ fn the_closure_can_wait_across_threads() {
     can_be_sent::<Closure>();
     can_be_sent::<super::Analysis>();
 }
+
+#[test]
+fn directories_that_must_be_there_are_listed() {
+    let text = "if {[file isdirectory keep]} {set x 1} else {set x 0}\nif {[file exists none]} {set x 2}\n\
+                QMForces on\nQMBaseDir scratch/qm\ndcdfile d/$x.dcd\ndcdfreq 10\nrun 20\n";
+    let analysis = with(text, &[("keep/x", "")]);
+    assert_eq!(analysis.outputs.directories, ["d", "keep", "scratch/qm"]);
+    assert_eq!(
+        analysis.outputs.kind_of("d/1.dcd"),
+        Some(OutputKind::Trajectory)
+    );
+}

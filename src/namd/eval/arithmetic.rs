@@ -66,7 +66,7 @@ pub(super) fn compare(op: &str, left: &Operand, right: &Operand) -> Operand {
     }))
 }
 
-fn too_large() -> Operand {
+pub(super) fn too_large() -> Operand {
     Operand::Unknown(Rc::new(Why {
         reason: "it is larger than is worked out here".into(),
         pattern: None,

@@ -6,7 +6,7 @@ use super::super::finding::{Code as Kind, Severity};
 use super::super::tcl::{self, list, number, pattern};
 use super::value::{Arg, Value, Why};
 use super::ways::Way;
-use super::{Flow, Machine, Place, Stop, known};
+use super::{Flow, Machine, Place, Stop, known, product};
 
 impl Machine<'_> {
     pub(super) fn control_command(
@@ -209,6 +209,7 @@ impl Machine<'_> {
                 for at in (0..cases.len()).step_by(2) {
                     let case = cases.get(at).map_or("", |case| case.value.pattern());
                     let last = at + 2 == cases.len();
+                    self.charge(product(&[case, &text]))?;
                     let hit = (last && case == "default")
                         || if kind == "-glob" {
                             pattern::matches(&fold(case), &text)

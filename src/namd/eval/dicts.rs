@@ -3,7 +3,7 @@
 use super::super::finding::Code as Kind;
 use super::super::tcl::{list, pattern};
 use super::value::{Arg, Value, texts};
-use super::{Flow, Machine, Place, known};
+use super::{Flow, Machine, Place, known, product};
 
 impl Machine<'_> {
     pub(super) fn dict_command(&mut self, args: &[Arg], place: Place) -> Flow {
@@ -24,7 +24,7 @@ impl Machine<'_> {
             }
             _ => {
                 let texts = known!(self, rest);
-                self.charge(texts.iter().map(|text| text.len()).sum())?;
+                self.charge(product(&texts))?;
                 match pure(&option, &texts) {
                     Outcome::Value(value) => Ok(Value::known(value)),
                     Outcome::Error(message) => self.fail(Kind::ScriptError, place, message),
@@ -53,7 +53,9 @@ impl Machine<'_> {
         };
         let pairs = parse(old);
         let new = match (option, texts.as_slice(), pairs) {
-            ("set", [keys @ .., value], Some(pairs)) if !keys.is_empty() => {
+            ("set", [keys @ .., value], Some(pairs))
+                if !keys.is_empty() && keys.len() <= MAX_KEYS =>
+            {
                 Some(set_nested(pairs, keys, value))
             }
             ("unset", [key], Some(mut pairs)) => {
@@ -86,6 +88,11 @@ impl Machine<'_> {
     }
 }
 
+/// Keys and values of the longest dictionary that is followed.
+const MAX_FLAT: usize = 2000;
+/// Nested keys beyond this are not followed.
+const MAX_KEYS: usize = 16;
+
 type Pairs = Vec<(String, String)>;
 
 enum Outcome {
@@ -96,7 +103,8 @@ enum Outcome {
 
 fn parse(text: &str) -> Option<Pairs> {
     let flat = list::split(text)?;
-    if flat.len() % 2 != 0 {
+    // Pairs are looked up one by one here; longer ones are not followed.
+    if flat.len() % 2 != 0 || flat.len() > MAX_FLAT {
         return None;
     }
     let mut pairs = Pairs::new();
@@ -140,6 +148,9 @@ fn set_nested(mut pairs: Pairs, keys: &[&str], value: &str) -> String {
 
 fn pure(option: &str, args: &[&str]) -> Outcome {
     if option == "create" {
+        if args.len() > MAX_FLAT {
+            return Outcome::NotFollowed;
+        }
         let Some(pairs) = parse(&list::join(args)) else {
             return Outcome::Error(
                 "wrong # args: should be \"dict create ?key value ...?\"".into(),
@@ -155,7 +166,12 @@ fn pure(option: &str, args: &[&str]) -> Outcome {
         };
     };
     let Some(mut pairs) = parse(first) else {
-        return Outcome::Error("missing value to go with key".into());
+        return match list::split(first) {
+            Some(flat) if flat.len() % 2 != 0 => {
+                Outcome::Error("missing value to go with key".into())
+            }
+            _ => Outcome::NotFollowed,
+        };
     };
     let value = match option {
         "get" | "exists" => {

@@ -5,7 +5,9 @@ use std::rc::Rc;
 use super::super::finding::Code as Kind;
 use super::super::tcl::number::{self, Num};
 use super::super::tcl::{self, Part, list};
-use super::arithmetic::{Called, Eval, Operand, Trouble, arithmetic, call, compare, text, truth};
+use super::arithmetic::{
+    Called, Eval, Operand, Trouble, arithmetic, call, compare, text, too_large, truth,
+};
 use super::value::{Value, Why};
 use super::{Flow, MAX_DEPTH, Machine, Place};
 
@@ -286,7 +288,10 @@ impl Expr<'_, '_, '_> {
         }
         let number = to_number(&op.to_string(), &operand)?;
         Ok(Operand::Num(match (op, number) {
-            ('-', Num::Int(n)) => Num::Int(-n),
+            ('-', Num::Int(n)) => match n.checked_neg() {
+                Some(n) => Num::Int(n),
+                None => return Ok(too_large()),
+            },
             ('-', Num::Float(x)) => Num::Float(-x),
             ('~', Num::Int(n)) => Num::Int(!n),
             ('~', Num::Float(_)) => {

@@ -86,16 +86,14 @@ impl Machine<'_> {
             .map(|directory| paths::join(directory, path))
     }
 
+    /// What the script has made of a path, and whether it is certain.
+    pub(super) fn made(&self, path: &str) -> Option<(WrittenKind, bool)> {
+        let path = self.seen_from_config(path)?;
+        self.trace.made.get(&paths::tidy(&path)).copied()
+    }
+
     pub(super) fn is_produced(&self, path: &str) -> bool {
-        let Some(path) = self.seen_from_config(path) else {
-            return false;
-        };
-        let path = paths::tidy(&path);
-        self.trace.written.iter().any(|written| {
-            written.kind == WrittenKind::File
-                && matches!(&written.base, Base::Directory(Some(base))
-                if paths::tidy(&paths::join(base, &written.path)) == path)
-        })
+        matches!(self.made(path), Some((WrittenKind::File, _)))
     }
 
     /// Notes that a command reads or asks for a file.
@@ -150,6 +148,12 @@ impl Machine<'_> {
     pub(super) fn wrote(&mut self, keyword: &str, path: &str, kind: WrittenKind, place: Place) {
         if self.quiet > 0 {
             return;
+        }
+        self.work += super::KEPT as u64;
+        if let Some(full) = self.seen_from_config(path) {
+            self.trace
+                .made
+                .insert(paths::tidy(&full), (kind, self.certain()));
         }
         let written = Written {
             keyword: keyword.into(),
@@ -259,14 +263,14 @@ impl Machine<'_> {
                 return Ok(self.because(&why));
             }
         };
-        let Some(path) = self.seen_from_config(&path) else {
-            self.open_world("the directory of a sourced file is not known");
-            return Ok(self.unknown("the present directory is not known"));
-        };
         if self.is_produced(&path) {
             self.open_world("a file is sourced that the script writes itself");
             return Ok(self.unknown("it comes from a file that the script writes itself"));
         }
+        let Some(path) = self.seen_from_config(&path) else {
+            self.open_world("the directory of a sourced file is not known");
+            return Ok(self.unknown("the present directory is not known"));
+        };
         let called = arg.value.pattern().to_owned();
         let resolved = self.facts.resolve(&path);
         let twice = self.file_ids.get(&resolved).is_some_and(|file| {

@@ -7,7 +7,7 @@ use super::super::keywords::Role;
 use super::super::paths;
 use super::super::tcl::{list, pattern};
 use super::channels::role_by_name;
-use super::trace::{Base, Purpose, WrittenKind};
+use super::trace::{Purpose, WrittenKind};
 use super::value::{Arg, Value, texts};
 use super::{Flow, Machine, Place, Stop, Tri, known};
 
@@ -142,16 +142,12 @@ impl Machine<'_> {
         let Some(seen_from_config) = self.seen_from_config(&path) else {
             return self.unknown("the present directory is not known");
         };
-        let tidy = paths::tidy(&seen_from_config);
-        if let Some(made) = self.trace.written.iter().rev().find(|written| {
-            matches!(&written.base, Base::Directory(Some(base))
-                if paths::tidy(&paths::join(base, &written.path)) == tidy)
-        }) {
-            let directory = made.kind == WrittenKind::Directory;
+        if let Some((kind, certain)) = self.made(&path) {
+            let directory = kind == WrittenKind::Directory;
             return match option {
-                "exists" | "readable" if made.certain => Value::truth(true),
-                "isdirectory" if made.certain => Value::truth(directory),
-                "isfile" if made.certain => Value::truth(!directory),
+                "exists" | "readable" if certain => Value::truth(true),
+                "isdirectory" if certain => Value::truth(directory),
+                "isfile" if certain => Value::truth(!directory),
                 _ => self.unknown("it depends on what the script has written"),
             };
         }
@@ -317,7 +313,7 @@ impl Machine<'_> {
         for arg in args.iter().skip(1) {
             let plain = arg.text().is_some_and(|text| {
                 !text.is_empty()
-                    && !text.starts_with(['-', '<', '>', '|', '&', '2'])
+                    && !text.starts_with(['-', '<', '>', '|', '&', '2', '/'])
                     && !text.contains('\n')
             });
             if plain {

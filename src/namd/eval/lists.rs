@@ -6,7 +6,7 @@ use super::super::finding::Code as Kind;
 use super::super::tcl::number::{self, is_space};
 use super::super::tcl::{list, pattern};
 use super::value::{Arg, Value};
-use super::{Flow, Machine, Place, known};
+use super::{Flow, Machine, Place, known, product};
 
 impl Machine<'_> {
     pub(super) fn list_command(&mut self, name: &str, args: &[Arg], place: Place) -> Option<Flow> {
@@ -54,7 +54,12 @@ impl Machine<'_> {
 
     fn pure_list(&mut self, name: &str, args: &[Arg], place: Place) -> Flow {
         let texts = known!(self, args);
-        self.charge(texts.iter().map(|text| text.len()).sum())?;
+        let work = if matches!(name, "lsearch" | "split") {
+            product(&texts)
+        } else {
+            texts.iter().map(|text| text.len()).sum()
+        };
+        self.charge(work)?;
         if name == "list" {
             return Ok(Value::known(list::join(&texts)));
         }

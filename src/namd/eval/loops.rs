@@ -183,6 +183,7 @@ impl Machine<'_> {
                 break;
             }
             for (names, values) in &plan {
+                self.charge(20 * names.len())?;
                 for (n, name) in names.iter().enumerate() {
                     let value = values
                         .get(round * names.len() + n)

@@ -100,8 +100,11 @@ impl Machine<'_> {
                 self.writes(name, args.first(), WrittenKind::File, place);
                 Ok(Value::empty())
             }
+            "callback" => {
+                self.world.callback = args.first().and_then(Arg::text).map(Rc::from);
+                Ok(Value::empty())
+            }
             "startup"
-            | "callback"
             | "reinitvels"
             | "rescalevels"
             | "move"

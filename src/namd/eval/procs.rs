@@ -273,6 +273,7 @@ impl Machine<'_> {
                 }
                 let filter = rest.first().copied().unwrap_or("*");
                 let plain = filter.trim_start_matches(':');
+                self.charge(self.world.bindings.len() * (30 + plain.len()))?;
                 let mut found: Vec<&str> = self
                     .world
                     .bindings
@@ -302,6 +303,7 @@ impl Machine<'_> {
             ["vars" | "locals" | "globals", rest @ ..] => {
                 let filter = rest.first().copied().unwrap_or("*");
                 let names = self.world.frames.names(&self.scope);
+                self.charge(names.len() * (30 + filter.len()))?;
                 let found: Vec<&String> = names
                     .iter()
                     .filter(|n| pattern::matches(filter, n))

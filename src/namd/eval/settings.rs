@@ -74,6 +74,15 @@ impl Machine<'_> {
         {
             self.keyword_input(&form, keyword, *role, *kind, late);
         }
+        if matches!(
+            keyword,
+            Some(Keyword {
+                names: Names::Program | Names::Cache,
+                ..
+            })
+        ) {
+            self.own_program(&form, keyword);
+        }
         self.trace.settings.push(Setting {
             name: lower.to_owned(),
             keyword,
@@ -83,6 +92,37 @@ impl Machine<'_> {
             certain: self.maybe == 0,
             late,
             base: if late { self.here() } else { Base::Startup },
+        });
+    }
+
+    /// A program, or a file kept between runs: taken along if it is the user's
+    /// own, that is named by a relative path.
+    fn own_program(&mut self, form: &KeywordForm, keyword: Option<&'static Keyword>) {
+        let (Some(keyword), Some(value)) = (keyword, form.value.text()) else {
+            return;
+        };
+        let path = value.split(is_space).next().unwrap_or("");
+        if path.is_empty() || path.starts_with('/') {
+            return;
+        }
+        let role = if keyword.names == Names::Program {
+            Role::Script
+        } else {
+            Role::Other
+        };
+        self.trace.use_file(InputUse {
+            keyword: keyword.name.into(),
+            role,
+            value: value.into(),
+            path: Ok(path.into()),
+            base: Base::Startup,
+            purpose: Purpose::Probe,
+            place: form.place,
+            spot: form.spot(0, path.len()),
+            certain: false,
+            after_run: false,
+            produced: false,
+            parent: Some(keyword),
         });
     }
 

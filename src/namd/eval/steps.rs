@@ -49,7 +49,11 @@ impl Machine<'_> {
         if self.world.settings.contains_key("stepspercycle") {
             return self.setting_int("stepspercycle").filter(|n| *n > 0);
         }
-        self.world.open.is_none().then_some(STEPS_PER_CYCLE)
+        // GPU-resident runs may tune it.
+        let tuned = ["gpuresident", "cudasoaintegrate"]
+            .iter()
+            .any(|name| self.world.settings.contains_key(*name));
+        (self.world.open.is_none() && !tuned).then_some(STEPS_PER_CYCLE)
     }
 
     fn check_first_step(&mut self) {
@@ -162,7 +166,7 @@ impl Machine<'_> {
                 "{steps} is not a multiple of {cycle}, and NAMD stops here. Use {} or {}, or set \
                  stepspercycle.",
                 steps - steps % cycle,
-                steps - steps % cycle + cycle
+                (steps - steps % cycle).saturating_add(cycle)
             );
             let message = "number of steps must be a multiple of stepsPerCycle";
             self.fail_with(Kind::StepsNotMultiple, arg.place, message, &hint)?;
@@ -198,6 +202,13 @@ impl Machine<'_> {
             (Tri::Yes, _) | (_, true) => Tri::Yes,
             _ => Tri::Maybe,
         };
+        // The callback gets names and values of the energies; what it sets is set by now.
+        if let Some(callback) = self.world.callback.clone() {
+            let name = Arg::made(Value::known(callback), place);
+            let energies = self.unknown("it is what NAMD hands to a callback");
+            let energies = Arg::made(energies, place);
+            self.call(&[name, energies.clone(), energies], place)?;
+        }
         Ok(Value::empty())
     }
 }

@@ -7,7 +7,7 @@ use super::super::tcl::number::{self, Num};
 use super::super::tcl::{self, list, pattern};
 use super::lists::{blank, index, range};
 use super::value::{Arg, Value};
-use super::{Flow, MAX_STRING, Machine, Place, known};
+use super::{Flow, MAX_STRING, Machine, Place, known, product};
 
 impl Machine<'_> {
     pub(super) fn string_command(
@@ -24,12 +24,17 @@ impl Machine<'_> {
             "subst" => self.do_subst(args, place),
             "clock" => Ok(self.unknown("it is a time")),
             "pid" => Ok(self.unknown("it is a process number")),
-            "encoding" | "binary" | "lmap" | "tailcall" | "coroutine" | "yield" => {
+            "encoding" | "binary" | "lmap" | "tailcall" | "coroutine" | "yield" | "yieldto"
+            | "history" | "fblocked" | "auto_execok" | "auto_qualify" | "zlib" => {
                 Ok(self.unknown(format!("`{name}` is not worked out here")))
             }
             "puts" | "print" | "flush" | "fconfigure" | "chan" | "after" | "update" | "vwait"
-            | "trace" | "fileevent" | "bgerror" | "auto_load" | "auto_mkindex" | "memory" => {
+            | "trace" | "fileevent" | "bgerror" | "auto_load" | "auto_mkindex" | "memory"
+            | "auto_import" | "auto_reset" | "parray" | "pkg_mkIndex" | "unload" => {
                 Ok(Value::empty())
+            }
+            name if name.starts_with("tcl::") || name.starts_with("oo::") => {
+                Ok(self.unknown(format!("`{name}` is not worked out here")))
             }
             _ => return None,
         })
@@ -37,7 +42,7 @@ impl Machine<'_> {
 
     fn do_string(&mut self, args: &[Arg], place: Place) -> Flow {
         let texts = known!(self, args);
-        self.charge(texts.iter().map(|text| text.len()).sum())?;
+        self.charge(product(&texts))?;
         if let ["repeat", text, count] = texts.as_slice() {
             let count = number::parse_int(count)
                 .and_then(|n| usize::try_from(n).ok())

@@ -322,3 +322,33 @@ fn files_are_read_line_by_line() {
     let disk = Disk::new(&[("c.namd", text), ("l.txt", "a\r\nb\r\nc\r\n")]);
     assert_eq!(last(&disk.analyse("c.namd")).0, "o3");
 }
+
+#[test]
+fn a_callback_sets_what_it_sets() {
+    let text = "proc keep {labels values} {\n global energies\n set energies $values\n}\ncallback keep\n\
+                run 20\noutputname o$energies\n";
+    let analysis = script(text);
+    assert!(!has(&analysis, Severity::Error, Code::UndefinedVariable));
+    assert_eq!(last(&analysis), ("o*".into(), false));
+    assert!(has(
+        &script("outputname $energies\n"),
+        Severity::Error,
+        Code::UndefinedVariable
+    ));
+}
+
+#[test]
+fn programs_of_ones_own_are_taken_along() {
+    let text = "QMForces on\nQMExecPath ./qm.py\nQMPrepProc /usr/bin/python3\nexec sh prepare.sh /etc/passwd\n";
+    let disk = Disk::new(&[
+        ("c.namd", text),
+        ("qm.py", "x"),
+        ("prepare.sh", "x"),
+        ("/etc/passwd", "x"),
+        ("/usr/bin/python3", "x"),
+    ]);
+    assert_eq!(
+        inputs(&disk.analyse("c.namd")),
+        ["QMExecPath=./qm.py?", "exec=prepare.sh?"]
+    );
+}

@@ -153,6 +153,8 @@ pub(in crate::namd) struct Trace {
     pub inputs: Vec<InputUse>,
     pub settings: Vec<Setting>,
     pub written: Vec<Written>,
+    /// The same by tidy path from the configuration's directory, and whether it is certain.
+    pub made: HashMap<String, (WrittenKind, bool)>,
     pub stretches: Vec<Stretch>,
     pub asides: Vec<Aside>,
     /// Paths still to be looked at.

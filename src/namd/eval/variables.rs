@@ -175,6 +175,7 @@ impl Machine<'_> {
                 Value::empty()
             });
         };
+        self.charge(elements.len() * filter.len())?;
         if option == "unset" {
             if filter == "*" && texts.len() == 2 {
                 self.world.frames.unset(&self.scope, name, None);
@@ -196,7 +197,7 @@ impl Machine<'_> {
         if let Some(why) = open {
             return Ok(self.because(&why));
         }
-        self.charge(elements.len() * 20)?;
+        self.charge(elements.len() * (20 + filter.len()))?;
         let chosen = elements
             .iter()
             .filter(|(key, _)| pattern::matches(filter, key));

@@ -6,7 +6,7 @@ use super::super::finding::Code as Kind;
 use super::super::tcl::{self, Part, Quote, Word};
 use super::value::{Arg, Literal, Value, concatenate};
 use super::vars::Read;
-use super::{At, Flow, MAX_STRING, Machine, Place, Stop};
+use super::{At, Flow, MAX_STRING, Machine, Place, Stop, Tri};
 
 impl Machine<'_> {
     pub(super) fn expand(&mut self, arg: Arg, into: &mut Vec<Arg>) -> Result<(), Stop> {
@@ -141,8 +141,10 @@ impl Machine<'_> {
                 "`${shown}` is not set in the files read here ({why})"
             )));
         }
-        if self.aside > 0 {
-            return Ok(self.unknown(format!("`${shown}` is set elsewhere")));
+        // Force scripts share the interpreter and may have set it.
+        let shared = self.world.started != Tri::No && !self.trace.asides.is_empty();
+        if self.aside > 0 || shared {
+            return Ok(self.unknown(format!("`${shown}` may be set by a force script")));
         }
         let message = format!("can't read \"{shown}\": no such variable");
         let hint = "Nothing sets it before this place, and NAMD stops here. Set it above, or check \

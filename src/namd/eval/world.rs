@@ -50,6 +50,8 @@ pub(super) struct World {
     pub(super) started: Tri,
     /// Whether steps have been run, so that output may be there.
     pub(super) ran: Tri,
+    /// The procedure called after each run (`callback`).
+    pub(super) callback: Option<Rc<str>>,
     /// The step the simulation is at, if known.
     pub(super) step: Option<i128>,
     /// The directory NAMD works in, relative to the configuration's or absolute.
@@ -66,7 +68,12 @@ impl World {
         } else {
             self.settings.len() + other.settings.len()
         };
-        self.frames.weight(&other.frames) + settings
+        let bindings = if Rc::ptr_eq(&self.bindings, &other.bindings) {
+            0
+        } else {
+            self.bindings.len() + other.bindings.len()
+        };
+        self.frames.weight(&other.frames) + settings + bindings
     }
 
     /// What is certain whichever of the two ways was taken.
@@ -94,6 +101,11 @@ impl World {
                 self.ran
             } else {
                 Tri::Maybe
+            },
+            callback: if self.callback == other.callback {
+                self.callback
+            } else {
+                None
             },
             step: if self.step == other.step {
                 self.step

@@ -54,7 +54,7 @@ fn declare(out: &mut String, named: &Named) {
         }
         // Each variant with fields gets a name of its own, from the word that tells it.
         Shape::OneOf(choices) => {
-            let mut names = Vec::new();
+            let mut variants = Vec::new();
             for choice in choices {
                 let variant = match tag(choice) {
                     Some(tag) => {
@@ -65,13 +65,13 @@ fn declare(out: &mut String, named: &Named) {
                     }
                     None => text(choice),
                 };
-                names.push(variant);
+                variants.push(variant);
             }
             let _ = writeln!(
                 out,
                 "--- {}\n---@alias {ROOM}.{name} {}",
                 named.doc,
-                names.join("|")
+                variants.join("|")
             );
         }
         shape => {

@@ -37,6 +37,7 @@ pub fn readme(document: &str, examples: &impl Examples) -> Result<String, String
             "notifications" => notifications(examples),
             "client notifications" => client_notifications(),
             "errors" => errors(),
+            "types" => all_types(),
             _ => return Err(format!("there is no part {name}")),
         };
         let _ = write!(out, "{before}{mark} -->\n{}\n{END}", part.trim_end());
@@ -100,6 +101,54 @@ fn errors() -> String {
         let retryable = if error.retryable { "yes" } else { "no" };
         let (code, kind, meaning) = (error.code, error.kind, error.meaning);
         let _ = writeln!(out, "| {code} | `{kind}` | {retryable} | {meaning} |");
+    }
+    out
+}
+
+/// The types that are named above, but for the parameters, which stand with their methods.
+fn all_types() -> String {
+    let types = model::types();
+    let mut out = String::new();
+    for found in &types.named {
+        let taken = |shape: &Shape| *shape == Shape::Ref(found.name.clone());
+        let is_params = types.methods.iter().any(|(_, _, takes, _)| taken(takes));
+        let all_told = types
+            .notifications
+            .iter()
+            .chain(&types.client_notifications);
+        if is_params || all_told.into_iter().any(|(_, _, carries)| taken(carries)) {
+            continue;
+        }
+        let _ = writeln!(out, "### `{}`\n\n{}\n", found.name, found.doc);
+        match &found.shape {
+            Shape::Fields(_) => fields(&mut out, &types, &Shape::Ref(found.name.clone())),
+            Shape::Words(words) => {
+                out.push_str("| word | meaning |\n|---|---|\n");
+                for (word, doc) in words {
+                    let _ = writeln!(out, "| `{word}` | {doc} |");
+                }
+                out.push('\n');
+            }
+            Shape::OneOf(choices) if choices.iter().all(|c| matches!(c, Shape::Fields(_))) => {
+                for choice in choices {
+                    let Shape::Fields(fields) = choice else {
+                        continue;
+                    };
+                    let parts: Vec<String> = fields
+                        .iter()
+                        .map(|field| {
+                            let mark = if field.required { "" } else { "?" };
+                            format!("`{}{mark}`: {}", field.name, named(&field.shape))
+                        })
+                        .collect();
+                    let _ = writeln!(out, "- {}", parts.join(", "));
+                }
+                out.push('\n');
+            }
+            shape => {
+                let _ = writeln!(out, "It is {}.\n", named(shape));
+            }
+        }
     }
     out
 }

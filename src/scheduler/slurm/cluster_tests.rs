@@ -7,7 +7,7 @@ use std::process::{Command as Process, Stdio};
 use jiff::{Timestamp, ToSpan as _};
 
 use super::Slurm;
-use super::fake::launch;
+use crate::scheduler::fake::launch;
 use crate::scheduler::{
     CancelTarget, End, FoundAttempt, Launch, LostAttempt, Query, Report, Resources, RunPhase,
     Scheduler as _, SchedulerId, Seen, Source, SourceHealth, Submitted, Tag, Watch, Watched,

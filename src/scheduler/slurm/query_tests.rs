@@ -6,7 +6,7 @@ use jiff::Timestamp;
 use proptest::prelude::*;
 
 use super::Slurm;
-use super::fake::{Machine, shells};
+use crate::scheduler::fake::{Machine, shells};
 use crate::scheduler::{
     End, Query, Report, Scheduler as _, SchedulerId, Seen, Source, SourceHealth, Tag, Watch,
     Watched,

@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use super::options::options;
 use crate::scheduler::Launch;
-use crate::scheduler::body::{Counts, guard, run, started, title};
+use crate::scheduler::body::{Counts, TRAPS, guard, run, started, title};
 use crate::scheduler::control::{one_line, variables};
 
 /// What Slurm tells a job about itself (sbatch(1), OUTPUT ENVIRONMENT VARIABLES).
@@ -35,7 +35,7 @@ pub(super) fn script(launch: &Launch) -> String {
     }
     let _ = write!(
         text,
-        "\nnr_job=$SLURM_JOB_ID\nnr_restarts=${{SLURM_RESTART_COUNT:-0}}\n{}\n{}\n{}\n",
+        "\nnr_job=$SLURM_JOB_ID\nnr_restarts=${{SLURM_RESTART_COUNT:-0}}\n{}\n{}\n{}\n{TRAPS}\n",
         variables(launch, "nr_"),
         guard(launch, "Slurm job"),
         started("")

@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 
 use super::Slurm;
-use super::fake::{Machine, shells};
+use crate::scheduler::fake::{Machine, shells};
 use crate::scheduler::{Launch, Scheduler as _, Submitted, Tag};
 use crate::shell::Output;
 

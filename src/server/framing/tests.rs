@@ -38,6 +38,7 @@ fn frame(body: &str) -> String {
     format!("Content-Length: {}\r\n\r\n{body}", body.len())
 }
 
+#[allow(clippy::unnecessary_wraps, reason = "what is read is compared with it")]
 fn message(text: &str) -> Result<String, Fault> {
     Ok(text.to_owned())
 }

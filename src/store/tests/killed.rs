@@ -8,7 +8,7 @@
 use std::collections::BTreeSet;
 use std::io::{BufRead, BufReader, Write};
 use std::process::{Child, Command, Stdio};
-use std::sync::mpsc::{Receiver, channel};
+use std::sync::mpsc::{self, channel};
 use std::time::Instant;
 
 use super::*;
@@ -32,7 +32,11 @@ impl Dice {
 /// A process that writes as fast as it can, and what it says it has done.
 struct Writer {
     child: Child,
-    answers: Receiver<String>,
+    #[allow(
+        clippy::disallowed_types,
+        reason = "no runtime here: one thread reads a pipe"
+    )]
+    answers: mpsc::Receiver<String>,
 }
 
 impl Writer {

@@ -2,22 +2,21 @@
 
 use std::borrow::Cow;
 use std::net::SocketAddr;
-use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 
 use futures_util::FutureExt as _;
-use russh::client::{self, DisconnectReason, Handle, Msg};
-use russh::keys::{Algorithm, PublicKeyBase64 as _, PublicKeyOrCertificate};
+use russh::client::{self, Handle, Msg};
+use russh::keys::Algorithm;
 use russh::{Channel, ChannelMsg, Disconnect, Preferred, SshId};
 use tokio::net::TcpStream;
 use tokio::sync::Semaphore;
 use tokio::time::{Instant, sleep, timeout, timeout_at};
 
-use super::known_hosts::{self, Book, Place, Shown, Verdict};
-use super::{READY_FOR, SshSettings, auth};
-use crate::shell::quote;
+use super::client::{Client, ConnectError, Signs, said};
+use super::known_hosts::Book;
+use super::{READY_FOR, SshSettings, auth, host_key};
 use crate::transport::TransportError;
 use crate::transport::process::LINE;
 
@@ -58,28 +57,6 @@ pub(super) struct Connection {
     shell_ahead: bool,
 }
 
-/// What the connection's own task tells.
-#[derive(Debug, Default)]
-struct Signs {
-    /// When the server was last heard, in milliseconds of wall-clock time: unlike the monotonic
-    /// clock it goes on while the machine sleeps.
-    heard: AtomicU64,
-    /// Why the connection ended.
-    gone: Mutex<Option<String>>,
-}
-
-impl Signs {
-    fn heard(&self) {
-        self.heard.store(milliseconds(), Ordering::Relaxed);
-    }
-}
-
-fn milliseconds() -> u64 {
-    SystemTime::now()
-        .duration_since(UNIX_EPOCH)
-        .map_or(0, |since| u64::try_from(since.as_millis()).unwrap_or(0))
-}
-
 impl std::fmt::Debug for Connection {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Connection")
@@ -93,7 +70,7 @@ impl Connection {
     /// Reaches the host, checks its key and logs in, each within the connect timeout.
     pub(super) async fn open(settings: &SshSettings, place: &str) -> Result<Self, TransportError> {
         let deadline = Instant::now() + settings.connect_timeout;
-        let book = read_book(settings).await;
+        let book = host_key::read_book(settings).await;
         let signs = Arc::new(Signs::default());
         let client = Client {
             settings: settings.clone(),
@@ -167,25 +144,20 @@ impl Connection {
     /// Why it ended, as far as known.
     pub(super) fn why_gone(&self) -> String {
         self.signs
-            .gone
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .clone()
+            .why_gone()
             .unwrap_or_else(|| "the other side is gone".to_owned())
     }
 
     /// Whether the server was heard so lately that it need not be asked.
     pub(super) fn is_fresh(&self) -> bool {
-        let heard = self.signs.heard.load(Ordering::Relaxed);
-        // A clock set back counts as silence.
-        milliseconds()
-            .checked_sub(heard)
-            .is_some_and(|silence| u128::from(silence) < self.keepalive.as_millis())
+        self.signs
+            .silence()
+            .is_some_and(|silence| silence < self.keepalive)
     }
 
     #[cfg(test)]
     pub(super) fn pretend_silence(&self) {
-        self.signs.heard.store(0, Ordering::Relaxed);
+        self.signs.pretend_silence();
     }
 
     /// Asks the server for a sign of life.
@@ -354,256 +326,11 @@ async fn reach(
     Err(last)
 }
 
-/// Reads the records of host keys. A file that is missing holds none.
-async fn read_book(settings: &SshSettings) -> Book {
-    let mut book = Book::default();
-    for file in known_hosts_files(settings) {
-        match tokio::fs::read(&file).await {
-            Ok(bytes) => book.add(&file, &String::from_utf8_lossy(&bytes)),
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
-            Err(error) => tracing::warn!(file = %file.display(), %error, "cannot read host keys"),
-        }
-    }
-    book
-}
-
-fn known_hosts_files(settings: &SshSettings) -> Vec<PathBuf> {
-    if !settings.known_hosts.is_empty() {
-        return settings
-            .known_hosts
-            .iter()
-            .map(|path| auth::expand(path))
-            .collect();
-    }
-    let mut files: Vec<PathBuf> = dirs::home_dir()
-        .into_iter()
-        .flat_map(|home| {
-            let ssh = home.join(".ssh");
-            [ssh.join("known_hosts"), ssh.join("known_hosts2")]
-        })
-        .collect();
-    files.push("/etc/ssh/ssh_known_hosts".into());
-    files
-}
-
-/// Our end of the protocol.
-pub(super) struct Client {
-    settings: SshSettings,
-    place: String,
-    signs: Arc<Signs>,
-    book: Book,
-}
-
-/// Why there is no session.
-#[derive(Debug)]
-pub(super) enum ConnectError {
-    Ssh(russh::Error),
-    HostKey { message: String, hint: String },
-}
-
-impl From<russh::Error> for ConnectError {
-    fn from(error: russh::Error) -> Self {
-        Self::Ssh(error)
-    }
-}
-
-impl client::Handler for Client {
-    type Error = ConnectError;
-
-    async fn check_server_key(
-        &mut self,
-        shown: &PublicKeyOrCertificate,
-    ) -> Result<bool, ConnectError> {
-        let PublicKeyOrCertificate::PublicKey { key, .. } = shown else {
-            // We do not offer to accept certificates, so a server that sends one is broken.
-            return Ok(false);
-        };
-        let blob = key.public_key_bytes();
-        let shown = Shown {
-            host: &self.settings.host,
-            port: self.settings.port,
-            blob: &blob,
-        };
-        match refusal(&self.settings, &self.place, &blob, self.book.judge(shown)) {
-            None => Ok(true),
-            Some((message, hint)) => Err(ConnectError::HostKey { message, hint }),
-        }
-    }
-
-    async fn auth_banner(
-        &mut self,
-        banner: &str,
-        _: &mut client::Session,
-    ) -> Result<(), ConnectError> {
-        tracing::debug!(banner, "the server's banner");
-        Ok(())
-    }
-
-    async fn channel_open_confirmation(
-        &mut self,
-        _: russh::ChannelId,
-        _: u32,
-        _: u32,
-        _: &mut client::Session,
-    ) -> Result<(), ConnectError> {
-        self.signs.heard();
-        Ok(())
-    }
-
-    async fn data(
-        &mut self,
-        _: russh::ChannelId,
-        _: &[u8],
-        _: &mut client::Session,
-    ) -> Result<(), ConnectError> {
-        self.signs.heard();
-        Ok(())
-    }
-
-    async fn channel_close(
-        &mut self,
-        _: russh::ChannelId,
-        _: &mut client::Session,
-    ) -> Result<(), ConnectError> {
-        self.signs.heard();
-        Ok(())
-    }
-
-    async fn disconnected(
-        &mut self,
-        reason: DisconnectReason<ConnectError>,
-    ) -> Result<(), ConnectError> {
-        let (text, result) = match reason {
-            DisconnectReason::ReceivedDisconnect(info) => {
-                (format!("the server said: {}", info.message), Ok(()))
-            }
-            DisconnectReason::Error(ConnectError::Ssh(error)) => {
-                (said(&error), Err(ConnectError::Ssh(error)))
-            }
-            DisconnectReason::Error(error) => (format!("{error:?}"), Err(error)),
-        };
-        tracing::info!(host = %self.settings.host, reason = %text, "disconnected");
-        *self
-            .signs
-            .gone
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner) = Some(text);
-        result
-    }
-}
-
-/// What an error of the protocol means, in words.
-fn said(error: &russh::Error) -> String {
-    match error {
-        russh::Error::KeepaliveTimeout => "it no longer gives a sign of life".to_owned(),
-        russh::Error::IO(error) if error.kind() == std::io::ErrorKind::UnexpectedEof => {
-            "the other side closed it".to_owned()
-        }
-        russh::Error::Disconnect => "the other side ended it".to_owned(),
-        russh::Error::HUP => "the other side hung up before its greeting".to_owned(),
-        russh::Error::NoCommonAlgo { kind, theirs, .. } => format!(
-            "it offers no {kind:?} algorithm that is supported here, only {}",
-            theirs.join(", ")
-        ),
-        other => other.to_string(),
-    }
-}
-
 fn with_reason(error: TransportError, signs: &Signs) -> TransportError {
-    let gone = signs
-        .gone
-        .lock()
-        .unwrap_or_else(PoisonError::into_inner)
-        .clone();
-    match (error, gone) {
+    match (error, signs.why_gone()) {
         (TransportError::AuthRequired(text), Some(why)) => {
             TransportError::AuthRequired(format!("{text} ({why})"))
         }
         (error, _) => error,
     }
-}
-
-/// Why a host key is not accepted and what can be done; nothing if it is known.
-fn refusal(
-    settings: &SshSettings,
-    place: &str,
-    blob: &[u8],
-    verdict: Verdict,
-) -> Option<(String, String)> {
-    let print = known_hosts::fingerprint(blob);
-    let key_type = known_hosts::key_type(blob).unwrap_or("unknown");
-    let accept = accept_command(settings);
-    let forget = |at: &Place| {
-        format!(
-            "ssh-keygen -R {} -f {}",
-            quote(&known_hosts::name(&settings.host, settings.port)),
-            quote(&at.file.to_string_lossy())
-        )
-    };
-    let told = match verdict {
-        Verdict::Known => return None,
-        Verdict::Unknown { authority } => {
-            let note = if authority {
-                " (a certificate authority is recorded for it, but certificates of hosts are not \
-                 supported yet)"
-            } else {
-                ""
-            };
-            (
-                format!("the host key of {place} is not known{note}: {key_type} {print}"),
-                format!(
-                    "compare the fingerprint with the one the site publishes; if they are the \
-                     same, run `{accept}` once and answer yes"
-                ),
-            )
-        }
-        Verdict::Changed { at, recorded } => (
-            format!(
-                "the host key of {place} has CHANGED: it shows {key_type} {print}, but {recorded} \
-                 is recorded in {at}"
-            ),
-            format!(
-                "somebody may be intercepting the connection: ask the site. Only if it confirms \
-                 the new key, run `{}` and then `{accept}`",
-                forget(&at)
-            ),
-        ),
-        Verdict::OtherType { at, recorded } => (
-            format!(
-                "{place} shows a host key of another type than recorded: {key_type} {print}; \
-                 {} in {at}",
-                recorded.join(", ")
-            ),
-            format!(
-                "compare the fingerprint with the one the site publishes; if they are the same, \
-                 run `{}` and then `{accept}`",
-                forget(&at)
-            ),
-        ),
-        Verdict::Revoked { at } => (
-            format!("the host key of {place} is revoked in {at}: {key_type} {print}"),
-            "do not connect; ask the site which key is valid".to_owned(),
-        ),
-    };
-    Some(told)
-}
-
-/// The `ssh` call that shows the key to the user and records it where we look.
-fn accept_command(settings: &SshSettings) -> String {
-    let mut words = vec!["ssh".to_owned()];
-    if let Some(file) = settings.known_hosts.first() {
-        // ssh takes words apart and expands `%` in this option.
-        let file = auth::expand(file).display().to_string().replace('%', "%%");
-        let option = format!("UserKnownHostsFile=\"{file}\"");
-        words.extend(["-o".to_owned(), quote(&option)]);
-    }
-    if settings.port != 22 {
-        words.extend(["-p".to_owned(), settings.port.to_string()]);
-    }
-    let target = match &settings.user {
-        Some(user) => format!("{user}@{}", settings.host),
-        None => settings.host.clone(),
-    };
-    words.push(quote(&target));
-    words.join(" ")
 }

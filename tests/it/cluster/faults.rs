@@ -24,7 +24,10 @@ impl Drop for Stopped {
 }
 
 fn health(status: &Value) -> &Value {
-    status.get("cluster").and_then(|cluster| cluster.get("health")).unwrap_or(&status["health"])
+    status
+        .get("cluster")
+        .and_then(|cluster| cluster.get("health"))
+        .unwrap_or(&status["health"])
 }
 
 #[test]
@@ -51,8 +54,13 @@ fn without_slurmctld_no_job_changes_and_it_goes_on_afterwards() {
         params["status"]["health"] == "unavailable"
     });
     let job = client.request("jobStatus", json!({ "jobId": id })).unwrap();
-    assert_eq!(job["job"]["status"], "RUNNING", "silence changes nothing: {job}");
-    let status = client.request("clusterStatus", json!({ "cluster": "test" })).unwrap();
+    assert_eq!(
+        job["job"]["status"], "RUNNING",
+        "silence changes nothing: {job}"
+    );
+    let status = client
+        .request("clusterStatus", json!({ "cluster": "test" }))
+        .unwrap();
     assert_eq!(health(&status), "unavailable", "{status}");
     client.forget_news();
     drop(stopped);
@@ -61,7 +69,10 @@ fn without_slurmctld_no_job_changes_and_it_goes_on_afterwards() {
     });
     client.request("cancel", json!({ "jobId": id })).unwrap();
     client.wait_for_status(&id, "CANCELLED", PATIENCE);
-    assert_eq!(statuses(&mut client, &id), ["CREATED", "PENDING", "RUNNING", "CANCELLED"]);
+    assert_eq!(
+        statuses(&mut client, &id),
+        ["CREATED", "PENDING", "RUNNING", "CANCELLED"]
+    );
 }
 
 #[test]
@@ -74,7 +85,13 @@ fn a_server_killed_mid_job_finds_it_finished() {
     let mut client = rig.client();
     client.wait_for_status(&id, "COMPLETED", PATIENCE);
     let path = statuses(&mut client, &id);
-    assert_eq!((path.first().unwrap().as_str(), path.last().unwrap().as_str()), ("CREATED", "COMPLETED"));
+    assert_eq!(
+        (
+            path.first().unwrap().as_str(),
+            path.last().unwrap().as_str()
+        ),
+        ("CREATED", "COMPLETED")
+    );
 }
 
 #[test]
@@ -95,7 +112,9 @@ fn sshd_killed_mid_job_is_noticed_and_repaired() {
     client.expect_notification("clusterStatusChanged", PATIENCE, |params| {
         params["status"]["health"] == "ok"
     });
-    client.request("deleteJob", json!({ "jobId": id, "remoteFiles": true })).unwrap();
+    client
+        .request("deleteJob", json!({ "jobId": id, "remoteFiles": true }))
+        .unwrap();
 }
 
 /// Kills the program at a named point of a submission, and says what Slurm and the program have in
@@ -113,10 +132,14 @@ fn killed_at(point: &str) -> (Vec<String>, Vec<String>) {
     let mut client = rig.client_with(&[("NAMDRUNNER_GRACE_SECONDS", "3")]);
     let deadline = Instant::now() + PATIENCE;
     loop {
-        let job = client.request("jobStatus", json!({ "jobId": id, "sync": true })).unwrap();
+        let job = client
+            .request("jobStatus", json!({ "jobId": id, "sync": true }))
+            .unwrap();
         let (status, phase) = (&job["job"]["status"], &job["job"]["phase"]);
         if phase == "unconfirmed" {
-            client.request("submit", json!({ "jobId": id, "wait": true })).unwrap();
+            client
+                .request("submit", json!({ "jobId": id, "wait": true }))
+                .unwrap();
         }
         if status == "COMPLETED" {
             break;
@@ -125,7 +148,10 @@ fn killed_at(point: &str) -> (Vec<String>, Vec<String>) {
         client.wait_for_any_notification(Duration::from_secs(1));
     }
     let path = statuses(&mut client, &id);
-    (submissions_below(&format!("{}/{id}", rig.scratch_root)), path)
+    (
+        submissions_below(&format!("{}/{id}", rig.scratch_root)),
+        path,
+    )
 }
 
 #[test]
@@ -151,17 +177,25 @@ fn killed_during_creation_the_job_exists_completely_or_not_at_all() {
         let mut client = rig.client();
         let deadline = Instant::now() + PATIENCE;
         loop {
-            client.request("syncAll", json!({ "cluster": "test" })).unwrap();
+            client
+                .request("syncAll", json!({ "cluster": "test" }))
+                .unwrap();
             let jobs = client.request("listJobs", json!({})).unwrap();
             let jobs = jobs["jobs"].as_array().unwrap().clone();
             let left = std::fs::read_dir(&rig.project_root)
-                .map(|dir| dir.flatten().map(|e| e.file_name().into_string().unwrap()).collect::<Vec<_>>())
+                .map(|dir| {
+                    dir.flatten()
+                        .map(|e| e.file_name().into_string().unwrap())
+                        .collect::<Vec<_>>()
+                })
                 .unwrap_or_default();
             if jobs.len() == expected && left.len() == expected {
                 if let Some(job) = jobs.first() {
                     assert_eq!(job["status"], "CREATED");
                     let id = job["jobId"].as_str().unwrap().to_owned();
-                    client.request("submit", json!({ "jobId": id, "wait": true })).unwrap();
+                    client
+                        .request("submit", json!({ "jobId": id, "wait": true }))
+                        .unwrap();
                     client.wait_for_status(&id, "COMPLETED", PATIENCE);
                 }
                 break;

@@ -11,7 +11,7 @@ use crate::support::client::Client as Wire;
 
 /// How long anything on the test cluster may take before a test gives up. Slurm starts a job within
 /// a second or two; a loaded machine is given plenty.
-pub const PATIENCE: Duration = Duration::from_secs(60);
+pub const PATIENCE: Duration = Duration::from_mins(1);
 
 /// A variable that `tests/run.sh` sets.
 pub fn cluster_env(name: &str) -> String {
@@ -34,7 +34,13 @@ impl Rig {
     /// With further lines in the cluster's table.
     pub fn with(lines: &str) -> Self {
         let dir = tempfile::tempdir().unwrap();
-        let own = dir.path().file_name().unwrap().to_str().unwrap().replace('.', "");
+        let own = dir
+            .path()
+            .file_name()
+            .unwrap()
+            .to_str()
+            .unwrap()
+            .replace('.', "");
         let rig = Self {
             project_root: format!("{}/{own}", cluster_env("NRT_PROJECT_ROOT")),
             scratch_root: format!("{}/{own}", cluster_env("NRT_SCRATCH_ROOT")),
@@ -94,11 +100,17 @@ memory = "100M"
         copy(demo.join("namd-stand-in"), "equil/namd-stand-in");
         copy(demo.join("water/equil/water.namd"), "equil/water.namd");
         for name in ["water.psf", "water.pdb", "tip3p.prm"] {
-            copy(demo.join("water/common").join(name), &format!("common/{name}"));
+            copy(
+                demo.join("water/common").join(name),
+                &format!("common/{name}"),
+            );
         }
         for entry in std::fs::read_dir(variants).unwrap().flatten() {
             let name = entry.file_name().into_string().unwrap();
-            if name.ends_with(".namd") || name.ends_with(".tcl") {
+            if Path::new(&name)
+                .extension()
+                .is_some_and(|ending| ending == "namd" || ending == "tcl")
+            {
                 copy(entry.path(), &format!("equil/{name}"));
             }
         }
@@ -137,14 +149,18 @@ memory = "100M"
     /// Creates and submits, and waits for Slurm's answer.
     pub fn launch(&self, client: &mut Client, config: &str, more: Value) -> String {
         let id = self.create(client, config, more);
-        client.request("submit", json!({ "jobId": id, "wait": true })).unwrap();
+        client
+            .request("submit", json!({ "jobId": id, "wait": true }))
+            .unwrap();
         id
     }
 }
 
 /// The statuses a job went through, by its history, without changes within a status.
 pub fn statuses(client: &mut Client, id: &str) -> Vec<String> {
-    let history = client.request("jobHistory", json!({ "jobId": id })).unwrap();
+    let history = client
+        .request("jobHistory", json!({ "jobId": id }))
+        .unwrap();
     let mut path: Vec<String> = Vec::new();
     for entry in history["entries"].as_array().unwrap() {
         let to = entry["to"].as_str().unwrap();
@@ -188,10 +204,21 @@ pub fn ctl(args: &[&str]) -> String {
 pub fn ended_below(dir: &str, state: &str) -> usize {
     let fields = "State,WorkDir";
     let queue = slurm(&["squeue", "-h", "-t", "all", "-o", "%T|%Z"]);
-    let records = slurm(&["sacct", "-a", "-X", "-n", "-P", "-S", "now-1hour", "-o", fields]);
+    let records = slurm(&[
+        "sacct",
+        "-a",
+        "-X",
+        "-n",
+        "-P",
+        "-S",
+        "now-1hour",
+        "-o",
+        fields,
+    ]);
     let count = |text: &str| {
         let rows = text.lines().filter_map(|line| line.split_once('|'));
-        rows.filter(|(word, work)| *word == state && work.starts_with(dir)).count()
+        rows.filter(|(word, work)| *word == state && work.starts_with(dir))
+            .count()
     };
     count(&queue).max(count(&records))
 }
@@ -200,7 +227,18 @@ pub fn ended_below(dir: &str, state: &str) -> usize {
 /// the queue and the accounting together.
 pub fn submissions_below(dir: &str) -> Vec<String> {
     let queue = slurm(&["squeue", "-h", "-t", "all", "-o", "%A|%Z"]);
-    let records = slurm(&["sacct", "-a", "-D", "-X", "-n", "-P", "-S", "now-1hour", "-o", "JobIDRaw,WorkDir"]);
+    let records = slurm(&[
+        "sacct",
+        "-a",
+        "-D",
+        "-X",
+        "-n",
+        "-P",
+        "-S",
+        "now-1hour",
+        "-o",
+        "JobIDRaw,WorkDir",
+    ]);
     let mut ids: Vec<String> = queue
         .lines()
         .chain(records.lines())
@@ -238,7 +276,10 @@ impl Client {
             wire.initialize().await;
             wire
         });
-        Self { runtime, wire: Some(wire) }
+        Self {
+            runtime,
+            wire: Some(wire),
+        }
     }
 
     fn wire(&mut self) -> (&tokio::runtime::Runtime, &mut Wire) {
@@ -282,7 +323,10 @@ impl Client {
             if job["status"] == status {
                 return job;
             }
-            assert!(std::time::Instant::now() < deadline, "not {status} within {patience:?}: {job}");
+            assert!(
+                std::time::Instant::now() < deadline,
+                "not {status} within {patience:?}: {job}"
+            );
             self.wait_for_any_notification(Duration::from_secs(1));
         }
     }

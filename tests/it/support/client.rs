@@ -21,7 +21,7 @@ use tokio::task::JoinHandle;
 use tokio::time::timeout;
 
 /// How long anything may take before a test fails. Long, since machines that test are slow.
-pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
+pub(crate) const PATIENCE: Duration = Duration::from_mins(1);
 
 /// The program: the one that was built with the tests, or another one, named by
 /// `NAMDRUNNER_TEST_BINARY` (a release build, an installed one).
@@ -45,7 +45,7 @@ pub(crate) struct Client {
 }
 
 enum Server {
-    Process { child: Child, stderr: PathBuf },
+    Process { child: Box<Child>, stderr: PathBuf },
     Task(JoinHandle<Exit>),
 }
 
@@ -69,7 +69,14 @@ impl Client {
         let mut child = command.spawn().expect("the binary starts");
         let reader = child.stdout.take().expect("stdout is piped");
         let writer = child.stdin.take().expect("stdin is piped");
-        Self::over(reader, writer, Server::Process { child, stderr })
+        Self::over(
+            reader,
+            writer,
+            Server::Process {
+                child: Box::new(child),
+                stderr,
+            },
+        )
     }
 
     /// Over a pipe in memory.
@@ -125,8 +132,9 @@ impl Client {
         self
     }
 
-    /// Passes over all notifications of a method.
+    /// Passes over all notifications of a method, those that are kept included.
     pub(crate) fn ignore(&mut self, method: &str) {
+        self.kept.retain(|message| message["method"] != method);
         self.ignored.push(method.to_owned());
     }
 
@@ -160,7 +168,9 @@ impl Client {
     pub(crate) async fn wait_for_death(&mut self) {
         self.at_ease = true;
         if let Server::Process { child, .. } = &mut self.server {
-            let _ = timeout(PATIENCE, child.wait()).await.expect("the server ends");
+            let _ = timeout(PATIENCE, child.wait())
+                .await
+                .expect("the server ends");
         }
     }
 
@@ -263,6 +273,18 @@ impl Client {
             }
             self.keep(message);
         }
+    }
+
+    /// The first notification of a method that has come already.
+    pub(crate) fn take_now(&mut self, method: &str) -> Option<Value> {
+        while let Ok(message) = self.inbox.try_recv() {
+            self.keep(message);
+        }
+        let at = self
+            .kept
+            .iter()
+            .position(|message| message["method"] == method)?;
+        self.kept.remove(at)
     }
 
     /// Does not wait for the answer to a request any more.

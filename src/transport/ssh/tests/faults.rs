@@ -43,7 +43,7 @@ impl Rig {
         )
         .unwrap();
         let script = format!(
-            "echo $PPID >'{0}.new'; mv '{0}.new' '{0}'; sleep 60",
+            "echo $PPID >'{0}.new'; mv '{0}.new' '{0}'; sleep 20",
             flag.display()
         );
         let ssh = Arc::clone(&self.ssh);
@@ -62,7 +62,7 @@ async fn soon<T>(what: impl Future<Output = T>) -> T {
 #[ignore = "needs tests/run.sh"]
 async fn a_session_killed_under_a_command_is_a_lost_answer() {
     let rig = rig(|_| ()).await;
-    let error = soon(run(&rig.ssh, "kill -9 $PPID; sleep 60"))
+    let error = soon(run(&rig.ssh, "kill -9 $PPID; sleep 20"))
         .await
         .unwrap_err();
     assert!(

@@ -228,7 +228,15 @@ impl Agent {
             .spawn()
             .unwrap();
         let agent = Self { process, dir };
-        eventually("the agent", || async { agent.socket().exists() }).await;
+        // 1: it answers that it holds no keys; 2: it does not answer.
+        let answers = || {
+            let list = Process::new("ssh-add")
+                .arg("-l")
+                .env("SSH_AUTH_SOCK", agent.socket())
+                .output();
+            list.unwrap().status.code() == Some(1)
+        };
+        eventually("the agent", || async { answers() }).await;
         agent
     }
 

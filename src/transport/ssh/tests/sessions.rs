@@ -121,7 +121,7 @@ async fn sessions_that_stay_taken_cost_the_connection_not_the_cluster() {
         ..settings(&server, server.port)
     });
     // A command that holds the only session and is not heard any more.
-    let stuck = Command::effect("stuck", "sleep 60").within(Duration::from_millis(300));
+    let stuck = Command::effect("stuck", "sleep 20").within(Duration::from_millis(300));
     let error = ssh.run(&stuck).await.unwrap_err();
     assert!(matches!(error, TransportError::Timeout(_)), "{error:?}");
     let short = Command::read("test", "echo on").within(Duration::from_secs(2));

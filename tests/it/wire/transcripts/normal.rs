@@ -5,11 +5,14 @@ use serde_json::{Map, Value};
 
 /// Fields whose value is compared by its type alone.
 const VARYING: &[&str] = &[
+    "detail",
     "evidence",
     "latencyMs",
     "maxRssBytes",
     "nodes",
+    "percentage",
     "queriesLastHour",
+    "script",
     "secondsInFrom",
     "seq",
     "slurmJobId",
@@ -71,6 +74,16 @@ impl Normal {
             out = out.replace(id, &format!("job {number}"));
         }
         out
+    }
+
+    /// A message with the newest ids in the place of `<job>` and `<store>`; none if it has neither.
+    pub(super) fn with_new_ids(&self, value: &Value) -> Option<Value> {
+        let text = value.to_string();
+        let newest = |ids: &[String]| ids.last().cloned().unwrap_or_default();
+        let named = text
+            .replace("<job>", &newest(&self.jobs))
+            .replace("<store>", &newest(&self.stores));
+        (named != text).then(|| serde_json::from_str(&named).expect("JSON as before"))
     }
 
     /// A text of this side with the ids of the other.

@@ -1,4 +1,5 @@
-//! A Slurm of shell scripts, and a way to run our commands against it as a transport would.
+//! A machine in a temporary directory, with a Slurm of shell scripts if need be, and a way to run
+//! our commands on it as a transport would.
 
 use std::fs;
 use std::io::Write as _;
@@ -13,6 +14,7 @@ use crate::shell::{Command, ExitStatus, Output, RemotePath};
 pub(super) struct Machine {
     dir: tempfile::TempDir,
     login_shell: &'static str,
+    only_own_programs: bool,
 }
 
 impl Machine {
@@ -24,6 +26,7 @@ impl Machine {
         Self {
             dir,
             login_shell: "sh",
+            only_own_programs: false,
         }
     }
 
@@ -36,6 +39,22 @@ impl Machine {
     /// Another `sh`: dash, bash, busybox.
     pub(super) fn with_sh(self, program: &Path) -> Self {
         symlink(program, self.path("bin/sh")).unwrap();
+        self
+    }
+
+    /// A machine that has these programs and no others.
+    pub(super) fn with_only(mut self, programs: &[&str]) -> Self {
+        let path = std::env::var("PATH").unwrap_or_default();
+        for program in programs {
+            let found = path
+                .split(':')
+                .map(|dir| Path::new(dir).join(program))
+                .find(|path| path.exists())
+                .unwrap_or_else(|| panic!("{program} is not installed"));
+            let _ = symlink(found, self.path(&format!("bin/{program}")));
+        }
+        self.only_own_programs = true;
+        self.login_shell = "/bin/sh";
         self
     }
 
@@ -85,11 +104,10 @@ impl Machine {
 
     /// The same with another input.
     pub(super) fn run_with(&self, command: &Command, stdin: &[u8]) -> Output {
-        let path = format!(
-            "{}:{}",
-            self.path("bin").display(),
-            std::env::var("PATH").unwrap_or_default()
-        );
+        let mut path = self.path("bin").display().to_string();
+        if !self.only_own_programs {
+            path = format!("{path}:{}", std::env::var("PATH").unwrap_or_default());
+        }
         let mut child = Process::new(self.login_shell)
             .args(["-c", &command.exec_line()])
             .env("PATH", path)

@@ -1,0 +1,185 @@
+//! Our end of the protocol: what the server may tell us, and what of it is remembered.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use russh::client::{self, DisconnectReason};
+use russh::keys::{PublicKeyBase64 as _, PublicKeyOrCertificate};
+
+use super::SshSettings;
+use super::host_key;
+use super::known_hosts::Book;
+
+/// What the connection's own task tells.
+#[derive(Debug, Default)]
+pub(super) struct Signs {
+    /// When the server was last heard, in milliseconds of wall-clock time: unlike the monotonic
+    /// clock it goes on while the machine sleeps.
+    heard: AtomicU64,
+    /// Why the connection ended.
+    gone: Mutex<Option<String>>,
+}
+
+impl Signs {
+    /// Notes that the server was heard now.
+    pub(super) fn heard(&self) {
+        self.heard.store(milliseconds(), Ordering::Relaxed);
+    }
+
+    /// For how long it was silent; nothing if the clock was set back.
+    pub(super) fn silence(&self) -> Option<Duration> {
+        milliseconds()
+            .checked_sub(self.heard.load(Ordering::Relaxed))
+            .map(Duration::from_millis)
+    }
+
+    /// Makes it look as if the machine had slept.
+    #[cfg(test)]
+    pub(super) fn pretend_silence(&self) {
+        self.heard.store(0, Ordering::Relaxed);
+    }
+
+    /// Why the connection ended, as far as known.
+    pub(super) fn why_gone(&self) -> Option<String> {
+        self.gone
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone()
+    }
+
+    fn is_gone(&self, why: String) {
+        *self.gone.lock().unwrap_or_else(PoisonError::into_inner) = Some(why);
+    }
+}
+
+fn milliseconds() -> u64 {
+    SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .map_or(0, |since| u64::try_from(since.as_millis()).unwrap_or(0))
+}
+
+/// Our end of the protocol.
+pub(super) struct Client {
+    /// Whom we mean to reach.
+    pub(super) settings: SshSettings,
+    /// Its name for messages.
+    pub(super) place: String,
+    /// Where what it tells goes.
+    pub(super) signs: Arc<Signs>,
+    /// The records of host keys.
+    pub(super) book: Book,
+}
+
+/// Why there is no session.
+#[derive(Debug)]
+pub(super) enum ConnectError {
+    /// The protocol failed.
+    Ssh(russh::Error),
+    /// The host is not known to be itself.
+    HostKey {
+        /// What is wrong, with the fingerprint.
+        message: String,
+        /// What can be done.
+        hint: String,
+    },
+}
+
+impl From<russh::Error> for ConnectError {
+    fn from(error: russh::Error) -> Self {
+        Self::Ssh(error)
+    }
+}
+
+impl client::Handler for Client {
+    type Error = ConnectError;
+
+    async fn check_server_key(
+        &mut self,
+        shown: &PublicKeyOrCertificate,
+    ) -> Result<bool, ConnectError> {
+        let PublicKeyOrCertificate::PublicKey { key, .. } = shown else {
+            // We do not offer to accept certificates, so a server that sends one is broken.
+            return Ok(false);
+        };
+        let blob = key.public_key_bytes();
+        match host_key::refusal(&self.settings, &self.place, &self.book, &blob) {
+            None => Ok(true),
+            Some((message, hint)) => Err(ConnectError::HostKey { message, hint }),
+        }
+    }
+
+    async fn auth_banner(
+        &mut self,
+        banner: &str,
+        _: &mut client::Session,
+    ) -> Result<(), ConnectError> {
+        tracing::debug!(banner, "the server's banner");
+        Ok(())
+    }
+
+    async fn channel_open_confirmation(
+        &mut self,
+        _: russh::ChannelId,
+        _: u32,
+        _: u32,
+        _: &mut client::Session,
+    ) -> Result<(), ConnectError> {
+        self.signs.heard();
+        Ok(())
+    }
+
+    async fn data(
+        &mut self,
+        _: russh::ChannelId,
+        _: &[u8],
+        _: &mut client::Session,
+    ) -> Result<(), ConnectError> {
+        self.signs.heard();
+        Ok(())
+    }
+
+    async fn channel_close(
+        &mut self,
+        _: russh::ChannelId,
+        _: &mut client::Session,
+    ) -> Result<(), ConnectError> {
+        self.signs.heard();
+        Ok(())
+    }
+
+    async fn disconnected(
+        &mut self,
+        reason: DisconnectReason<ConnectError>,
+    ) -> Result<(), ConnectError> {
+        let (text, result) = match reason {
+            DisconnectReason::ReceivedDisconnect(info) => {
+                (format!("the server said: {}", info.message), Ok(()))
+            }
+            DisconnectReason::Error(ConnectError::Ssh(error)) => {
+                (said(&error), Err(ConnectError::Ssh(error)))
+            }
+            DisconnectReason::Error(error) => (format!("{error:?}"), Err(error)),
+        };
+        tracing::info!(host = %self.settings.host, reason = %text, "disconnected");
+        self.signs.is_gone(text);
+        result
+    }
+}
+
+/// What an error of the protocol means, in words.
+pub(super) fn said(error: &russh::Error) -> String {
+    match error {
+        russh::Error::KeepaliveTimeout => "it no longer gives a sign of life".to_owned(),
+        russh::Error::IO(error) if error.kind() == std::io::ErrorKind::UnexpectedEof => {
+            "the other side closed it".to_owned()
+        }
+        russh::Error::Disconnect => "the other side ended it".to_owned(),
+        russh::Error::HUP => "the other side hung up before its greeting".to_owned(),
+        russh::Error::NoCommonAlgo { kind, theirs, .. } => format!(
+            "it offers no {kind:?} algorithm that is supported here, only {}",
+            theirs.join(", ")
+        ),
+        other => other.to_string(),
+    }
+}

@@ -1,0 +1,153 @@
+#!/usr/bin/env bash
+# All set-up and all tests.
+#
+#   tests/run.sh [--no-cluster] [--keep] [FILTER...]
+#
+#   --no-cluster   leaves out the tests that need a Slurm cluster
+#   --keep         leaves the cluster up afterwards (tests/cluster/down.sh removes it)
+#   FILTER...      goes to the test runner: only tests whose names contain it; lints are left out
+#
+# As root on Debian it installs Slurm and what belongs to it, starts a cluster of its own on loopback
+# (tests/cluster/README.md) and removes it again; a cluster that was up before stays up. Elsewhere
+# the cluster's tests are left out, and it says so. All steps run, whatever fails; the exit code is
+# that of the first that failed. The last line is `N passed, N failed[, N skipped]`: tests, and each
+# failed step that is not a test run counted as one failure.
+set -euo pipefail
+cd "${BASH_SOURCE[0]%/*}/.."
+
+cluster=yes keep=no filters=()
+for argument; do
+    case $argument in
+        --no-cluster) cluster=no ;;
+        --keep) keep=yes ;;
+        -h | --help) sed -n '2,/^set /{/^#/s/^# \{0,1\}//p}' "${BASH_SOURCE[0]}"; exit 0 ;;
+        *) filters+=("$argument") ;;
+    esac
+done
+why_not='as asked'
+if [[ $cluster == yes ]] && { [[ $EUID -ne 0 ]] || ! grep -qsE '^ID(_LIKE)?=.*debian' /etc/os-release; }; then
+    cluster=no why_not='they need root on Debian, to install and start a Slurm'
+fi
+
+# --- steps and what became of them ---------------------------------------------------------------
+
+summary=() passed=0 failed=0 skipped=0 exit_code=0
+output=$(mktemp)   # of the step under way
+started=no         # whether the cluster is up by our hand
+
+# count WHAT LINE: the sum of the numbers before the word.
+count() { grep -oE "[0-9]+ $1" <<<"$2" | awk '{ n += $1 } END { print n + 0 }'; }
+
+# Adds up what the runners say of themselves:
+#   nextest:  Summary [ 0.005s] 3 tests run: 2 passed (1 slow), 1 failed, 1 timed out, 4 skipped
+#   libtest:  test result: ok. 3 passed; 0 failed; 1 ignored; 0 measured; 2 filtered out; finished …
+# What is skipped counts only where nothing later makes up for it.
+tally() {
+    local line p f t s
+    while IFS= read -r line; do
+        p=$(count passed "$line") f=$(count '(exec )?failed' "$line") t=$(count 'timed out' "$line")
+        s=$(count "$([[ $line == *Summary* ]] && echo skipped || echo ignored)" "$line")
+        passed=$((passed + p)) failed=$((failed + f + t)) step_failed=$((step_failed + f + t))
+        [[ $1 != tests-only-here || $cluster == yes ]] || skipped=$((skipped + s))
+    done < <(sed -E 's/\x1b\[[0-9;]*m//g' "$output" | grep -E '^ *Summary \[|^test result: ')
+}
+
+# step KIND NAME COMMAND...   KIND: check (pass or fail), tests (counted), tests-only-here (counted,
+# its skipped ones too when no cluster follows)
+step() {
+    local kind=$1 name=$2 rc=0 began=$SECONDS step_failed=0
+    shift 2
+    printf '\n=== %s\n' "$name"
+    "$@" </dev/null 2>&1 | tee "$output" || rc=${PIPESTATUS[0]}
+    [[ $kind == check ]] || tally "$kind"
+    if ((rc == 0)); then
+        summary+=("ok      $name ($((SECONDS - began)) s)")
+    else
+        summary+=("FAILED  $name (exit $rc, $((SECONDS - began)) s)")
+        ((step_failed)) || failed=$((failed + 1))
+        ((exit_code)) || exit_code=$rc
+    fi
+    return "$rc"
+}
+
+finish() {
+    local rc=$?
+    trap '' INT TERM HUP
+    ((rc == 0 || exit_code)) || exit_code=$rc
+    rm -f "$output"
+    if [[ $started == yes && $keep == no ]]; then
+        tests/cluster/down.sh || { summary+=('FAILED  down'); ((exit_code)) || exit_code=1; }
+    elif [[ $started == yes ]]; then
+        printf '\nThe cluster is left up; tests/cluster/down.sh removes it.\n'
+    fi
+    printf '\n=== summary\n'
+    ((${#summary[@]} == 0)) || printf '%s\n' "${summary[@]}"
+    [[ $cluster == yes ]] || printf 'left out: the tests that need a cluster (%s)\n' "$why_not"
+    ((rc < 128)) || printf 'interrupted\n'
+    ((exit_code == 0 || failed)) || failed=1
+    printf '%s passed, %s failed%s\n' "$passed" "$failed" "$( ((skipped == 0)) || printf ', %s skipped' "$skipped")"
+    exit "$exit_code"
+}
+trap finish EXIT
+trap 'exit 130' INT
+trap 'exit 143' TERM HUP
+
+# --- what is needed ------------------------------------------------------------------------------
+
+[[ :$PATH: == *":$HOME/.cargo/bin:"* ]] || PATH=$PATH:$HOME/.cargo/bin
+if [[ $cluster == yes ]]; then
+    step check install tests/cluster/install.sh || exit
+else
+    command -v cargo >/dev/null || { echo 'cargo is missing: see https://rustup.rs' >&2; exit 3; }
+fi
+
+# --- lints ---------------------------------------------------------------------------------------
+
+# Clippy and rustdoc share what they compile for dependencies; the test build shares build scripts
+# and procedural macros with them. Nothing here changes RUSTFLAGS, which would build all of it anew.
+if ((${#filters[@]} == 0)); then
+    step check fmt cargo fmt --check || true
+    step check clippy cargo clippy --all-targets -- -D warnings || true
+    step check doc env RUSTDOCFLAGS=-Dwarnings cargo doc --no-deps || true
+fi
+
+# --- tests ---------------------------------------------------------------------------------------
+
+if cargo nextest --version >/dev/null 2>&1; then
+    run=(cargo nextest run --no-tests=pass)
+    build=(cargo nextest run --no-run)
+    ignored=(--run-ignored only)
+    # Tests that stop daemons have a run of their own.
+    others=(-E 'not test(/^cluster::faults::/)')
+    faults=(-E 'test(/^cluster::faults::/)' -j 1)
+    end=()
+else
+    run=(cargo test --no-fail-fast --tests)
+    build=(cargo test --no-run)
+    ignored=(-- --ignored)
+    others=(--skip cluster::faults:: --test-threads=4)
+    faults=(cluster::faults:: --test-threads=1)
+    # (Here two filters mean either, so with one of yours the two runs are one, test by test.)
+    ((${#filters[@]} == 0)) || others=(--test-threads=1) faults=()
+    end=(--)
+fi
+
+step check build "${build[@]}" || exit
+step tests-only-here tests "${run[@]}" "${end[@]}" "${filters[@]}" || true
+if ((${#filters[@]} == 0)); then
+    step tests doctests cargo test --doc || true
+fi
+
+if [[ $cluster == yes ]]; then
+    started=yes
+    [[ $(tests/cluster/ctl.sh dir 2>/dev/null) == '' ]] || started=no
+    step check 'cluster up' tests/cluster/up.sh || exit
+    # Its variables (NRT_SSH_PORT and so on) reach the tests.
+    set -a
+    # shellcheck disable=SC1090
+    . "$(tail -n 1 "$output")"
+    set +a
+    step tests 'cluster tests' "${run[@]}" "${ignored[@]}" "${others[@]}" "${filters[@]}" || true
+    ((${#faults[@]} == 0)) ||
+        step tests 'cluster tests that stop daemons' "${run[@]}" "${ignored[@]}" "${faults[@]}" "${filters[@]}" || true
+fi
