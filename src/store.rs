@@ -11,9 +11,10 @@
 //! it is in no list, its changes write no history and take no number (they are given number 0), and
 //! its first history row, from nothing to CREATED, is written when it is whole.
 //!
-//! The job itself is stored as JSON; all columns beside it are derived from it in [`row`] alone.
-//! Fields an older program does not know are ignored by it; whatever it could not read at all must
-//! raise the schema version, which an older program refuses ([`ErrorKind::StoreTooNew`]).
+//! The job itself is stored as JSON; all columns beside it are derived from it in one place
+//! (`store/row.rs`). Fields an older program does not know are ignored by it; whatever it could not
+//! read at all must raise the schema version, which an older program refuses
+//! ([`ErrorKind::StoreTooNew`]).
 //!
 //! Calls block; asynchronous callers wrap them (`spawn_blocking`).
 //!

@@ -14,7 +14,7 @@ use std::time::Instant;
 use super::*;
 
 /// Kills for each journal. The first of each begin with no database: making it is killed too.
-const KILLS: u64 = 20;
+const KILLS: u64 = 16;
 
 /// Numbers that look random and follow from a seed (`SplitMix64`).
 struct Dice(u64);
@@ -113,11 +113,11 @@ fn killed_at_any_moment() {
             let first = Writer::start(dir.path(), journal, 2 * round);
             let second = two.then(|| Writer::start(dir.path(), journal, 2 * round + 1));
             // Starting takes some milliseconds: among them are kills while it opens.
-            let answers = if round < KILLS / 4 { 0 } else { dice.below(40) };
+            let answers = if round < KILLS / 4 { 0 } else { dice.below(30) };
             let mut told = first.kill_after(answers, Duration::from_micros(dice.below(15_000)));
             if let Some(second) = second {
                 told.extend(
-                    second.kill_after(dice.below(40), Duration::from_micros(dice.below(5_000))),
+                    second.kill_after(dice.below(30), Duration::from_micros(dice.below(5_000))),
                 );
             }
 
