@@ -91,7 +91,14 @@ impl Engine {
             .submit(&launch)
             .within(SUBMIT_TIMEOUT + Duration::from_secs(bytes / 20_000_000));
         // The intent, before the effect. From here on only looking tells.
-        self.record(id, Fact::SubmitSent).await?;
+        if let Err(refused) = self.record(id, Fact::SubmitSent).await {
+            // Cancelled before it was sent: nothing has happened on the cluster.
+            if self.stored(id)?.cancel_asked.is_some() {
+                self.record(id, Fact::NotSubmitted { error: None }).await?;
+                return Ok(());
+            }
+            return Err(refused);
+        }
         super::kill_point("submit-sent");
         let submitted = match cluster.try_run(&command).await {
             Ok(output) => cluster.scheduler.parse_submit(&output),
@@ -274,6 +281,13 @@ impl Engine {
             if cluster.is_busy(&job.id) {
                 continue;
             }
+            // A cancellation that came while nothing had been sent withdraws the submission.
+            if job.cancel_asked.is_some()
+                && !matches!(step, SubmitStep::Sent | SubmitStep::Unconfirmed)
+            {
+                self.record(&job.id, Fact::NotSubmitted { error: None }).await?;
+                continue;
+            }
             let age = now.duration_since(since).as_secs();
             let quiet = now.duration_since(job.updated_at).as_secs();
             match step {
@@ -329,7 +343,7 @@ impl Engine {
             lost.push(LostAttempt {
                 tag: attempt.tag.clone(),
                 work_dir,
-                since: *since,
+                since: attempt.asked.min(*since),
                 slurm_setup: ready.prelude.clone(),
             });
         }
