@@ -12,13 +12,14 @@ mod health;
 mod instance;
 mod launch;
 mod pace;
+mod preview;
 mod record;
 mod remove;
 mod roster;
 mod sync;
 mod worker;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, RwLock};
 use std::time::Duration;
@@ -63,6 +64,8 @@ struct Inner {
     /// The number of the last change told. Held while a change is committed and told, so that
     /// events leave in the order of their numbers; never across an await.
     told: Mutex<u64>,
+    /// Uploads of this process that failed and could not be swept: taken up at the next look.
+    unswept: Mutex<HashSet<JobId>>,
     tasks: TaskTracker,
     stop: CancellationToken,
 }
@@ -109,6 +112,7 @@ impl Engine {
                 configured,
                 events,
                 told: Mutex::new(told),
+                unswept: Mutex::new(HashSet::new()),
                 tasks: TaskTracker::new(),
                 stop: CancellationToken::new(),
             }),

@@ -11,18 +11,17 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use crate::config;
-use crate::engine::cluster::{Cluster, Ready};
+use crate::engine::cluster::{Cluster, Ready, lock};
 use crate::engine::files::{self, Survey};
 use crate::engine::{
-    Caller, CreateJob, Created, Engine, FileAction, Health, Preview, PreviewFile, Progress,
-    blocking, instance, kill_point, launch,
+    Caller, CreateJob, Created, Engine, Health, Progress, blocking, instance, kill_point,
 };
 use crate::error::{Error, ErrorKind, Result};
 use crate::job::state::Fact;
 use crate::job::{Job, JobId, JobSpec, JobState, info, layout};
-use crate::namd::{Code, Finding, Severity};
+use crate::namd::{Finding, Severity};
 use crate::scheduler::Resources;
-use crate::shell::{BadPath, Command, ExitStatus, Output, RemotePath};
+use crate::shell::{BadPath, Command, ExitStatus, Output};
 use crate::transport::{Bundle, Content, Entry, SUMS, Sent, TransportError, Watcher};
 
 /// Slowest line an upload is given time for, in bytes per second.
@@ -107,116 +106,20 @@ impl Engine {
         }
     }
 
-    /// Shows what createJob and submit would do. Nothing is written anywhere.
-    pub async fn preview_job(&self, ask: CreateJob, _caller: &Caller) -> Result<Preview> {
-        self.reload_settings();
-        check_asked(
-            ask.name.as_deref(),
-            Some(&ask.resources),
-            ask.launch.as_deref(),
-        )?;
-        let cluster = self.cluster_for(&ask)?;
-        let mut survey = self.survey(&ask).await?;
-        let ready = match cluster.ready().await {
-            Ok(ready) => ready,
-            Err(error) => {
-                survey.findings.push(Finding::of_config(
-                    Severity::Warning,
-                    Code::NotStatic,
-                    format!(
-                        "The paths on the cluster are shown unexpanded: {}",
-                        error.message
-                    ),
-                ));
-                Arc::new(Ready::unasked(&cluster.settings))
-            }
-        };
-        let job = self.intend(&ask, &cluster, &ready, &survey)?;
-        let mut files: Vec<PreviewFile> = survey
-            .files
-            .iter()
-            .map(|file| PreviewFile {
-                local: Some(file.path.display().to_string()),
-                remote: format!(
-                    "{}/{}/{}",
-                    job.spec.project_dir,
-                    layout::INPUT_FILES,
-                    file.in_tree
-                ),
-                bytes: Some(file.bytes),
-                role: file.role.clone(),
-                sha256: None,
-                action: FileAction::Upload,
-            })
-            .collect();
-        files.extend(survey.on_cluster.iter().map(|(path, role)| PreviewFile {
-            local: None,
-            remote: path.clone(),
-            bytes: None,
-            role: role.clone(),
-            sha256: None,
-            action: FileAction::OnCluster,
-        }));
-        let launch = launch::plan(&job, &cluster.settings, &ready)?;
-        Ok(Preview {
-            total_bytes: survey.files.iter().map(|file| file.bytes).sum(),
-            files,
-            script: cluster.scheduler.script(&launch),
-            rewritten: survey.rewritten,
-            findings: survey.findings,
-        })
-    }
-
-    /// Shows an existing job's files and the script its next attempt would have.
-    pub async fn preview_existing(&self, id: &JobId) -> Result<Preview> {
-        let job = self.visible(id)?;
-        let cluster = self.find_cluster(&job.spec.cluster)?;
-        let ready = match cluster.ready().await {
-            Ok(ready) => ready,
-            Err(_) => Arc::new(Ready::unasked(&cluster.settings)),
-        };
-        let launch = launch::plan(&job, &cluster.settings, &ready)?;
-        let files: Vec<PreviewFile> = job
-            .spec
-            .files
-            .iter()
-            .map(|file| PreviewFile {
-                local: Some(file.local.clone()),
-                remote: format!(
-                    "{}/{}/{}",
-                    job.spec.project_dir,
-                    layout::INPUT_FILES,
-                    file.in_tree
-                ),
-                bytes: Some(file.bytes),
-                role: file.role.clone(),
-                sha256: Some(file.sha256.clone()),
-                action: FileAction::Reuse,
-            })
-            .collect();
-        Ok(Preview {
-            files,
-            script: cluster.scheduler.script(&launch),
-            rewritten: None,
-            findings: Vec::new(),
-            total_bytes: 0,
-        })
-    }
-
-    fn cluster_for(&self, ask: &CreateJob) -> Result<Arc<Cluster>> {
+    pub(super) fn cluster_for(&self, ask: &CreateJob) -> Result<Arc<Cluster>> {
         match &ask.cluster {
             Some(name) => self.find_cluster(name),
             None => self.find_cluster(&self.settings().default_cluster),
         }
     }
 
-    async fn survey(&self, ask: &CreateJob) -> Result<Survey> {
+    pub(super) async fn survey(&self, ask: &CreateJob) -> Result<Survey> {
         let (path, inputs) = (ask.config_path.clone(), ask.inputs.clone());
         blocking(move || files::survey(&path, &inputs)).await
     }
 
     /// The job as it is asked for, before anything has been done.
-    fn intend(
+    pub(super) fn intend(
         &self,
         ask: &CreateJob,
         cluster: &Cluster,
@@ -258,7 +161,8 @@ impl Engine {
         let JobState::Uploading { owner, .. } = &job.state else {
             return Ok(Some(job));
         };
-        if !instance::is_gone(self.data_dir(), owner) {
+        let given_up = lock(&self.inner.unswept).contains(&job.id);
+        if !given_up && !instance::is_gone(self.data_dir(), owner) {
             return Err(Error::new(
                 ErrorKind::RefusedInState,
                 format!("A job with the key {key:?} is being created right now."),
@@ -297,7 +201,7 @@ impl Engine {
         };
         bundle.entries.extend(survey.files.iter().map(|file| Entry {
             path: format!("{}/{}", layout::INPUT_FILES, file.in_tree),
-            from: match &file.rewritten {
+            from: match &file.content {
                 Some(bytes) => Content::Bytes(Arc::clone(bytes)),
                 None => Content::File {
                     path: file.path.clone(),
@@ -331,17 +235,11 @@ impl Engine {
     /// Takes back an upload that failed: the row at once, the directory if the cluster answers.
     /// If it does not, the row stays hidden and is swept later.
     async fn withdraw_upload(&self, cluster: &Arc<Cluster>, job: &Job) {
-        let Ok(script) = layout::sweep_script(&job.spec.project_dir) else {
-            return;
-        };
-        match cluster.try_run(&Command::read("sweep", script)).await {
-            Ok(output) if output.ok() => {
-                if let Err(error) = self.store().discard(&job.id) {
-                    tracing::warn!(job = %job.id, %error, "the withdrawn job's row stays");
-                }
-            }
-            Ok(output) => tracing::warn!(job = %job.id, status = %output.status, "not swept"),
-            Err(error) => tracing::warn!(job = %job.id, %error, "not swept; tried again later"),
+        // The same as for an upload that a dead process left: one that was whole after all (the
+        // answer alone was lost) is taken over; the caller may delete it.
+        self.sweep_uploads(cluster, vec![job.clone()]).await;
+        if self.store().job(&job.id).is_ok() {
+            lock(&self.inner.unswept).insert(job.id.clone());
         }
     }
 
@@ -352,7 +250,9 @@ impl Engine {
             let JobState::Uploading { owner, .. } = &job.state else {
                 return false;
             };
-            job.spec.cluster == cluster.name() && instance::is_gone(self.data_dir(), owner)
+            let given_up = lock(&self.inner.unswept).contains(&job.id);
+            job.spec.cluster == cluster.name()
+                && (given_up || instance::is_gone(self.data_dir(), owner))
         });
         Ok(jobs)
     }
@@ -483,23 +383,4 @@ fn judge_upload(output: &Output, cluster: &Cluster) -> Result<()> {
             "`namdrunner doctor` checks both roots. Nothing is left half-made."
         })
         .on_cluster(cluster.name()))
-}
-
-impl Ready {
-    /// Stands in when a preview is asked for and the cluster does not answer: the roots are shown
-    /// as they are written.
-    fn unasked(settings: &config::Cluster) -> Self {
-        let shown = |template: &str| {
-            let plain = template.trim_start_matches('/').replace("..", "");
-            RemotePath::parse(&format!("/{plain}"))
-                .or_else(|_| RemotePath::parse("/unknown"))
-                .unwrap_or_else(|_| RemotePath::root())
-        };
-        Self {
-            facts: None,
-            project_root: shown(&settings.project_root),
-            scratch_root: shown(&settings.scratch_root),
-            prelude: settings.slurm_setup.clone(),
-        }
-    }
 }

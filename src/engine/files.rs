@@ -4,25 +4,29 @@
 //! that leads through a symbolic link to another place than the text says is refused, because the
 //! tree on the cluster holds no links.
 
+mod disk;
+mod inputs;
+
 use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 use std::fs;
-use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use sha2::{Digest as _, Sha256};
 
-use crate::error::{Error, ErrorKind, Result};
-use crate::job::JobFile;
+use self::disk::{as_read, look, read_config, unreadable, utf8};
+use crate::error::{Error, Result};
+use crate::job::{JobFile, layout};
 use crate::namd::paths::{self, Ancestor};
-use crate::namd::{
-    Analysis, Closure, Code, Finding, Found, InputState, Role, Severity, Want, apply_rewrites,
-};
+use crate::namd::{Analysis, Closure, Code, Finding, InputState, Role, Severity, apply_rewrites};
 
 /// A config (or a file it sources) larger than this is not read: it is not a config.
 const LARGEST_TEXT: u64 = 16 << 20;
-/// Most files one job may bring.
+/// Most files that may be named beside the closure.
 const MOST_FILES: usize = 20_000;
+/// The role of a file that only the caller names.
+const FURTHER: &str = "input";
 
 /// A config with everything it needs, placed.
 #[derive(Debug)]
@@ -52,8 +56,9 @@ pub(crate) struct LocalFile {
     pub(crate) bytes: u64,
     pub(crate) role: String,
     pub(crate) executable: bool,
-    /// The content sent instead of the file's own, where an absolute path was rewritten.
-    pub(crate) rewritten: Option<Arc<[u8]>>,
+    /// What is sent instead of the file as it is then: the config as it was read, with its rewritten
+    /// paths. So what runs is what was looked at, even if it is saved meanwhile.
+    pub(crate) content: Option<Arc<[u8]>>,
 }
 
 impl Survey {
@@ -71,10 +76,7 @@ impl Survey {
             .map(|file| JobFile {
                 local: file.path.display().to_string(),
                 in_tree: file.in_tree.clone(),
-                bytes: file
-                    .rewritten
-                    .as_ref()
-                    .map_or(file.bytes, |bytes| bytes.len() as u64),
+                bytes: file.bytes,
                 sha256: String::new(),
                 role: file.role.clone(),
             })
@@ -93,31 +95,40 @@ pub(crate) fn survey(config: &Path, inputs: &[String]) -> Result<Survey> {
             break;
         }
         for need in needs {
-            let found = look(Path::new(&need.path), need.want);
+            let found = if need.path == full {
+                as_read(&config_bytes, need.want)
+            } else {
+                look(Path::new(&need.path), need.want)
+            };
             closure.feed(&need.path, found);
         }
     }
     let mut analysis = closure.finish();
-    let extra = further_inputs(paths::parent(&full), inputs)?;
-    let mut tree = Tree::around(&analysis, &extra);
+    let further = inputs::further_inputs(paths::parent(&full), inputs)?;
+    let mut tree = Tree::around(&analysis, &further.paths);
     for input in analysis.uploads() {
         tree.add(
             input.path.as_deref().unwrap_or_default(),
             role_of(input.role),
         );
     }
-    for path in &extra {
-        tree.add(path, "input".to_owned());
+    for path in &further.paths {
+        tree.add(path, FURTHER.to_owned());
     }
+    let output_dirs = tree.directories(&analysis);
+    let config_in_tree = tree
+        .place(&analysis.config)
+        .ok_or_else(|| Error::internal("the config lies outside its own tree"))?;
     let Tree {
         ancestor,
-        directory,
         placed,
         absolute_dir,
         findings,
+        ..
     } = tree;
-    analysis.findings.extend(findings);
-    let in_tree = |path: &str| paths::below(&ancestor.root, &paths::join(&directory, path));
+    analysis
+        .findings
+        .extend(findings.into_iter().chain(further.findings));
     let rewrites = analysis.rewrites(|input| {
         let placed = placed.get(input.path.as_deref()?)?;
         let from = paths::tidy(&paths::join(&ancestor.config_directory, &input.base));
@@ -131,40 +142,38 @@ pub(crate) fn survey(config: &Path, inputs: &[String]) -> Result<Survey> {
     let changed = uploaded != config_bytes;
     let rewritten = changed.then(|| line_diff(&analysis.config, &config_bytes, &uploaded));
 
-    // Directories that must be there for a path to open, or for an output to be written.
-    let mut output_dirs: Vec<String> = analysis
-        .outputs
-        .directories
-        .iter()
-        .cloned()
-        .chain(placed.keys().flat_map(|path| paths::walked_through(path)))
-        .filter(|path| !paths::is_absolute(path))
-        .filter_map(|path| in_tree(&path))
-        .filter(|path| !path.is_empty())
-        .collect();
-    output_dirs.sort_unstable();
-    output_dirs.dedup();
-
+    let uploaded: Arc<[u8]> = uploaded.into();
     let mut by_place: BTreeMap<String, LocalFile> = BTreeMap::new();
-    for (path, place) in placed {
-        let is_config = path == analysis.config;
-        let local = PathBuf::from(paths::join(&directory, &path));
+    for placed in placed.into_values() {
+        let Placed {
+            local,
+            in_tree,
+            role,
+        } = placed;
+        let content = (in_tree == config_in_tree).then(|| Arc::clone(&uploaded));
         let meta = fs::metadata(&local).map_err(|why| unreadable(&local, &why))?;
-        by_place.entry(place.in_tree.clone()).or_insert(LocalFile {
-            bytes: if is_config {
-                uploaded.len() as u64
-            } else {
-                meta.len()
-            },
-            role: place.role,
+        let role = if content.is_some() {
+            role_of(Role::Config)
+        } else {
+            role
+        };
+        let file = LocalFile {
+            bytes: content
+                .as_ref()
+                .map_or(meta.len(), |content| content.len() as u64),
             executable: is_executable(&meta),
-            rewritten: (is_config && changed).then(|| uploaded.clone().into()),
-            in_tree: place.in_tree,
+            in_tree: in_tree.clone(),
             path: local,
-        });
+            content,
+            role,
+        };
+        // One file may be named in two ways; what the config calls it says more.
+        match by_place.entry(in_tree) {
+            Entry::Vacant(free) => drop(free.insert(file)),
+            Entry::Occupied(mut known) if known.get().role == FURTHER => drop(known.insert(file)),
+            Entry::Occupied(_) => {}
+        }
     }
-    let config_in_tree = in_tree(&analysis.config)
-        .ok_or_else(|| Error::internal("the config lies outside its own tree"))?;
     let sum = Sha256::digest(&config_bytes);
     Ok(Survey {
         config_sha256: hex(&sum),
@@ -198,18 +207,24 @@ struct Tree {
 }
 
 struct Placed {
+    /// Where it is on this machine.
+    local: PathBuf,
     in_tree: String,
     role: String,
 }
 
 impl Tree {
     fn around(analysis: &Analysis, extra: &[String]) -> Self {
-        let anchored = analysis.anchored_paths();
-        let kept = anchored.iter().chain(extra).map(String::as_str);
-        let ancestor = paths::common_ancestor(&analysis.directory, kept);
+        let mut kept = analysis.anchored_paths();
+        kept.extend(working_directories(analysis).map(|path| format!("{path}/")));
+        // A path that climbs out of a directory and comes back needs what it climbs to.
+        let climbs: Vec<String> = kept.iter().flat_map(|path| climbs(path)).collect();
+        kept.extend(climbs);
+        kept.extend(extra.iter().cloned());
         let directory = analysis.directory.clone();
+        let ancestor = paths::common_ancestor(&directory, kept.iter().map(String::as_str));
         let taken = |name: &str| {
-            anchored.iter().chain(extra).any(|path| {
+            kept.iter().any(|path| {
                 paths::below(&ancestor.root, &paths::join(&directory, path))
                     .is_some_and(|place| place == name || place.starts_with(&format!("{name}/")))
             })
@@ -233,42 +248,125 @@ impl Tree {
         }
     }
 
+    /// The place of a relative path.
+    fn place(&self, path: &str) -> Option<String> {
+        paths::below(&self.ancestor.root, &paths::join(&self.directory, path))
+    }
+
     fn add(&mut self, path: &str, role: String) {
         if path.is_empty() || self.placed.contains_key(path) {
             return;
         }
-        let in_tree = if paths::is_absolute(path) {
-            self.absolute_place(path)
+        let opened = paths::join(&self.directory, path);
+        let (local, in_tree) = if paths::is_absolute(path) {
+            (opened, self.absolute_place(path))
+        } else if leads_elsewhere(&opened) {
+            self.refuse(Code::InputUnreadable, format!(
+                "The path {path} goes through a symbolic link and up again: it would open another \
+                 file on the cluster, where the tree holds no links. Write the path without the link."
+            ));
+            (opened, self.place(path).unwrap_or_default())
         } else {
-            let opened = paths::join(&self.directory, path);
-            if leads_elsewhere(&opened) {
-                let message = format!(
-                    "The path {path} goes through a symbolic link and up again: it would open another \
-                     file on the cluster, where the tree holds no links. Write the path without the link."
-                );
-                self.findings.push(Finding::of_config(
-                    Severity::Error,
-                    Code::InputUnreadable,
-                    message,
-                ));
-            }
-            paths::below(&self.ancestor.root, &opened).unwrap_or_default()
+            (paths::tidy(&opened), self.place(path).unwrap_or_default())
         };
-        self.placed
-            .insert(path.to_owned(), Placed { in_tree, role });
+        self.check(&in_tree, Code::InputUnreadable);
+        self.placed.insert(
+            path.to_owned(),
+            Placed {
+                local: local.into(),
+                in_tree,
+                role,
+            },
+        );
+    }
+
+    /// Directories that must be there for a path to open, or for an output to be written.
+    fn directories(&mut self, analysis: &Analysis) -> Vec<String> {
+        let outputs = analysis
+            .outputs
+            .files
+            .iter()
+            .filter_map(|output| output.path.as_deref());
+        let walked = self.placed.keys().map(String::as_str).chain(outputs);
+        let mut directories: Vec<String> = analysis
+            .outputs
+            .directories
+            .iter()
+            .cloned()
+            .chain(walked.flat_map(paths::walked_through))
+            .chain(working_directories(analysis).map(str::to_owned))
+            .filter(|path| !paths::is_absolute(path) && !path.contains('*'))
+            .filter_map(|path| self.place(&path))
+            .filter(|path| !path.is_empty())
+            .collect();
+        directories.sort_unstable();
+        directories.dedup();
+        for directory in &directories {
+            self.check(directory, Code::InvalidValue);
+        }
+        directories
+    }
+
+    /// Refuses a place that the cluster cannot have.
+    fn check(&mut self, in_tree: &str, code: Code) {
+        if in_tree.chars().any(char::is_control) {
+            self.refuse(code, format!(
+                "The name {in_tree:?} holds a control character, which the scripts and lists on a \
+                 cluster cannot carry. Rename it."
+            ));
+        }
+        if in_tree.split('/').next() == Some(layout::CONTROL) {
+            self.refuse(Code::Conflict, format!(
+                "{in_tree} would lie in the job's own control directory, {}. Rename that directory, or \
+                 leave it out.",
+                layout::CONTROL
+            ));
+        }
+    }
+
+    fn refuse(&mut self, code: Code, message: String) {
+        self.findings
+            .push(Finding::of_config(Severity::Error, code, message));
     }
 
     /// The place of an input that is named by an absolute path: its own name, made unique.
     fn absolute_place(&self, path: &str) -> String {
         let name = paths::file_name(path);
+        let within = |place: &str, other: &str| {
+            place
+                .strip_prefix(other)
+                .is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+        };
         (0..u32::MAX)
             .map(|n| match n {
                 0 => format!("{}/{name}", self.absolute_dir),
                 n => format!("{}/{n}/{name}", self.absolute_dir),
             })
-            .find(|place| self.placed.values().all(|placed| placed.in_tree != *place))
+            .find(|place| {
+                let mut others = self.placed.values().map(|placed| &placed.in_tree);
+                others.all(|other| !within(place, other) && !within(other, place))
+            })
             .unwrap_or_default()
     }
+}
+
+/// The directories, relative to the config's, that NAMD changes to before it reads.
+fn working_directories(analysis: &Analysis) -> impl Iterator<Item = &str> {
+    let bases = analysis.inputs.iter().map(|input| input.base.as_str());
+    bases.filter(|base| !base.is_empty() && !paths::is_absolute(base))
+}
+
+/// The directories that a path climbs to, each with its `/`: `a/../../b` climbs to `a/../` and
+/// `a/../../`.
+fn climbs(path: &str) -> Vec<String> {
+    let ends = path.match_indices("..").map(|(at, up)| at + up.len());
+    ends.filter_map(|end| path.get(..end))
+        .filter(|climb| *climb == ".." || climb.ends_with("/.."))
+        .filter(|climb| {
+            path.len() == climb.len() || path.as_bytes().get(climb.len()) == Some(&b'/')
+        })
+        .map(|climb| format!("{climb}/"))
+        .collect()
 }
 
 /// Whether the kernel's meaning of a path differs from the text's.
@@ -293,78 +391,6 @@ fn role_of(role: Role) -> String {
         .unwrap_or_else(|| "other".to_owned())
 }
 
-/// The files that the caller names beside the closure: paths or globs relative to the config's
-/// directory; a directory stands for all files below it.
-fn further_inputs(directory: &str, patterns: &[String]) -> Result<Vec<String>> {
-    let mut found = Vec::new();
-    for pattern in patterns {
-        let bad = |why: String| Error::bad_param("inputs", format!("{pattern:?}: {why}"));
-        if pattern.is_empty() || paths::is_absolute(pattern) || pattern.contains('\0') {
-            return Err(bad("must be relative to the config's directory".to_owned()));
-        }
-        let whole = paths::join(&glob::Pattern::escape(directory), pattern);
-        let before = found.len();
-        for entry in glob::glob(&whole).map_err(|why| bad(why.to_string()))? {
-            let path = entry.map_err(|why| bad(why.to_string()))?;
-            gather(&path, &mut found).map_err(|why| unreadable(&path, &why))?;
-            if found.len() > MOST_FILES {
-                return Err(bad(format!("more than {MOST_FILES} files")));
-            }
-        }
-        if found.len() == before {
-            return Err(Error::new(
-                ErrorKind::InputMissing,
-                format!("No file matches the input {pattern:?} in {directory}."),
-            )
-            .hinted("Paths and globs are relative to the config's directory."));
-        }
-    }
-    found
-        .iter()
-        .map(|path| {
-            let path = utf8(path)?;
-            // Relative to the config's directory again, climbing where it must.
-            Ok(relative_to(directory, &path))
-        })
-        .collect()
-}
-
-fn gather(path: &Path, found: &mut Vec<PathBuf>) -> io::Result<()> {
-    if fs::metadata(path)?.is_dir() {
-        let mut entries: Vec<_> = fs::read_dir(path)?.collect::<io::Result<_>>()?;
-        entries.sort_by_key(fs::DirEntry::file_name);
-        for entry in entries {
-            // A link to a directory may lead round in a circle.
-            if found.len() <= MOST_FILES
-                && !(entry.file_type()?.is_symlink() && entry.path().is_dir())
-            {
-                gather(&entry.path(), found)?;
-            }
-        }
-    } else {
-        found.push(path.to_path_buf());
-    }
-    Ok(())
-}
-
-/// A path as seen from a directory, both absolute.
-fn relative_to(directory: &str, path: &str) -> String {
-    let (directory, path) = (paths::tidy(directory), paths::tidy(path));
-    let shared = directory
-        .split('/')
-        .zip(path.split('/'))
-        .take_while(|(a, b)| a == b)
-        .count();
-    let up = directory
-        .split('/')
-        .skip(shared)
-        .filter(|part| !part.is_empty())
-        .map(|_| "..");
-    up.chain(path.split('/').skip(shared))
-        .collect::<Vec<_>>()
-        .join("/")
-}
-
 #[cfg(unix)]
 fn is_executable(meta: &fs::Metadata) -> bool {
     std::os::unix::fs::PermissionsExt::mode(&meta.permissions()) & 0o111 != 0
@@ -384,92 +410,5 @@ fn line_diff(name: &str, old: &[u8], new: &[u8]) -> String {
     diff
 }
 
-/// The config's canonical place and its bytes.
-fn read_config(config: &Path) -> Result<(PathBuf, Vec<u8>)> {
-    if !config.is_absolute() {
-        return Err(Error::bad_param("configPath", "must be an absolute path"));
-    }
-    let (Some(dir), Some(name)) = (config.parent(), config.file_name()) else {
-        return Err(Error::bad_param("configPath", "must name a file"));
-    };
-    let path = fs::canonicalize(dir)
-        .map_err(|why| unreadable(config, &why))?
-        .join(name);
-    let meta = fs::metadata(&path).map_err(|why| unreadable(config, &why))?;
-    if !meta.is_file() {
-        let what = if meta.is_dir() {
-            "a directory"
-        } else {
-            "not a regular file"
-        };
-        return Err(Error::new(
-            ErrorKind::ConfigNotReadable,
-            format!("{} is {what}, not a NAMD configuration.", config.display()),
-        ));
-    }
-    if meta.len() > LARGEST_TEXT {
-        return Err(Error::new(
-            ErrorKind::ConfigNotReadable,
-            format!(
-                "{} has {} bytes: that is no NAMD configuration.",
-                config.display(),
-                meta.len()
-            ),
-        ));
-    }
-    let bytes = fs::read(&path).map_err(|why| unreadable(config, &why))?;
-    Ok((path, bytes))
-}
-
-fn unreadable(path: &Path, why: &io::Error) -> Error {
-    Error::new(
-        ErrorKind::ConfigNotReadable,
-        format!("Cannot read {}: {why}.", path.display()),
-    )
-    .hinted("Check the path and its permissions. Unsaved changes in an editor are not seen.")
-}
-
-/// What stands at a path.
-fn look(path: &Path, want: Want) -> Found {
-    let meta = match fs::metadata(path) {
-        Err(why) if why.kind() == io::ErrorKind::NotFound => return Found::Missing,
-        Err(why) => return Found::Unreadable(why.to_string()),
-        Ok(meta) => meta,
-    };
-    if meta.is_dir() {
-        let names = |dir: fs::ReadDir| {
-            dir.flatten()
-                .filter_map(|entry| entry.file_name().into_string().ok())
-                .collect()
-        };
-        let entries = (want == Want::Entries)
-            .then(|| fs::read_dir(path).map(names).ok())
-            .flatten();
-        return Found::Directory { entries };
-    }
-    if !meta.is_file() {
-        return Found::Unreadable("it is not a regular file".to_owned());
-    }
-    // Opened even when only its size matters: an unreadable input must be found now.
-    let read = match want {
-        Want::Content { max_bytes } if meta.len() <= max_bytes => fs::read(path).map(Some),
-        _ => fs::File::open(path).map(|_| None),
-    };
-    match read {
-        Ok(content) => Found::File {
-            bytes: meta.len(),
-            content,
-        },
-        Err(why) => Found::Unreadable(why.to_string()),
-    }
-}
-
-fn utf8(path: &Path) -> Result<String> {
-    path.to_str().map(str::to_owned).ok_or_else(|| {
-        Error::new(
-            ErrorKind::ConfigNotReadable,
-            format!("The path {} is not UTF-8.", path.display()),
-        )
-        .hinted("Rename it with plain letters.")
-    })
-}
+#[cfg(test)]
+mod tests;

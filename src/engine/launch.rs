@@ -285,7 +285,8 @@ impl Engine {
             if job.cancel_asked.is_some()
                 && !matches!(step, SubmitStep::Sent | SubmitStep::Unconfirmed)
             {
-                self.record(&job.id, Fact::NotSubmitted { error: None }).await?;
+                self.record(&job.id, Fact::NotSubmitted { error: None })
+                    .await?;
                 continue;
             }
             let age = now.duration_since(since).as_secs();

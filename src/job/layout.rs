@@ -99,6 +99,7 @@ pub fn upload_script(project_dir: &RemotePath, sums: &str) -> Result<String, Bad
     Ok(format!(
         r#"whole={whole}; partial={partial}; root={root}; sums={sums}
 if [ -e "$whole/{JOB_INFO}" ]; then cat >/dev/null; exit 0; fi
+[ ! -e "$whole" ] || exit 74
 mkdir -p "$root" && rm -rf "$partial" && mkdir "$partial" && cd "$partial" || exit 70
 tar -xf - || exit 71
 if command -v sha256sum >/dev/null 2>&1; then sha256sum -c "$sums" >/dev/null || exit 72
@@ -120,6 +121,7 @@ pub fn upload_failure(code: i32) -> &'static str {
         71 => "the files could not be unpacked",
         72 => "the checksums differ",
         73 => "the finished directory could not be given its name",
+        74 => "something else has the name of its directory",
         _ => "it ended unexpectedly",
     }
 }

@@ -218,12 +218,12 @@ impl Bench {
         self.submit_held(count);
         let mut client = Client::start(&self.home());
         client.ok("connect", &json!({ "cluster": "test" }));
-        self.sync(&mut client, count);
+        Self::sync(&mut client, count);
         let ours = (0..ROUNDS)
             .map(|_| {
                 // A look younger than five seconds answers; a fresh one is what is measured.
                 std::thread::sleep(Duration::from_millis(5100));
-                self.sync(&mut client, count)
+                Self::sync(&mut client, count)
             })
             .collect();
         let squeue = (0..ROUNDS)
@@ -258,7 +258,7 @@ impl Bench {
         self.cancel_all();
     }
 
-    fn sync(&self, client: &mut Client, count: usize) -> f64 {
+    fn sync(client: &mut Client, count: usize) -> f64 {
         let (synced, took) = client.ok("syncAll", &json!({ "cluster": "test" }));
         let cluster: &Value = &synced["clusters"][0];
         assert_eq!(cluster["queried"], count, "{synced}");

@@ -160,8 +160,8 @@ const LONG_FILES: &[(&str, &str)] = &[
         "the checks NAMD makes of its options at start-up, one after another",
     ),
     (
-        "transport/ssh/connection",
-        "one connection's life, from opening to its end; grows into rooms with the other logins",
+        "engine",
+        "the use cases a session asks for, whole on one page: steps live in the rooms below",
     ),
     (
         "scheduler",
