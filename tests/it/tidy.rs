@@ -156,8 +156,8 @@ const LONG_FILES: &[(&str, &str)] = &[
         "the transition table, whole on one page on purpose",
     ),
     (
-        "namd/options",
-        "the checks NAMD makes of its options at start-up, one after another",
+        "namd/eval",
+        "one evaluator: its state, and the way of a command through it",
     ),
     (
         "engine",
