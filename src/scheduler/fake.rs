@@ -186,7 +186,6 @@ pub(super) fn shells() -> Vec<PathBuf> {
         "/bin/bash",
         "/bin/busybox",
         "/bin/mksh",
-        "/bin/yash",
         "/bin/ksh",
     ]
     .iter()
