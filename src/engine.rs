@@ -1,7 +1,7 @@
 //! The engine: use cases as methods, and the one door every change of a job goes through.
 //!
 //! A use case decides with the pure rooms, acts through a cluster's transport, and records what
-//! happened with [`Engine::record`]: the fact is applied to the job as the store holds it, job row
+//! happened with `Engine::record`: the fact is applied to the job as the store holds it, job row
 //! and history row are committed as one, and only then is anybody told.
 
 mod calls;

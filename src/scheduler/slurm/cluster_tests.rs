@@ -324,7 +324,10 @@ fn a_lost_submission_is_found_by_each_trace() {
 fn the_guard_lets_a_requeue_pass_and_a_second_job_not() {
     let launch = Launch {
         requeue: true,
-        ..prepared("guard", "echo $nr_restarts $SLURM_JOB_ID >>runs; sleep 5")
+        ..prepared(
+            "guard",
+            "echo $nr_restarts $SLURM_JOB_ID >>runs; [ $nr_restarts != 0 ] || sleep 300",
+        )
     };
     let id = submit(&launch);
     let job_watch = watch(&launch, &id);
