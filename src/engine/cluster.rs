@@ -21,7 +21,7 @@ use crate::scheduler::direct::Direct;
 use crate::scheduler::slurm::Slurm;
 use crate::shell::{Command, Output, RemotePath};
 use crate::transport::local::Local;
-use crate::transport::ssh::{Ssh, SshSettings};
+use crate::transport::ssh::{Ssh, SshConfig, SshSettings};
 use crate::transport::{Transport, TransportError};
 
 /// Submissions of one cluster that run side by side; below the transport's own bound on channels,
@@ -320,7 +320,9 @@ pub fn transport_of(cluster: &config::Cluster) -> Arc<dyn Transport> {
 /// What the SSH transport needs of a cluster's settings.
 fn ssh_settings(host: &str, cluster: &config::Cluster) -> SshSettings {
     let mut settings = SshSettings::new(host);
-    settings.port = cluster.port.unwrap_or(settings.port);
+    settings.cluster.clone_from(&cluster.name);
+    settings.config = SshConfig::Usual;
+    settings.port = cluster.port;
     settings.user.clone_from(&cluster.user);
     settings.identity_files.clone_from(&cluster.identity_files);
     settings.known_hosts.clone_from(&cluster.known_hosts);

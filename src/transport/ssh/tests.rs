@@ -18,7 +18,7 @@ use server::Server;
 /// Settings for a server of the tests' own, through any port.
 fn settings(server: &Server, port: u16) -> SshSettings {
     SshSettings {
-        port,
+        port: Some(port),
         known_hosts: vec![server.known_hosts(port)],
         ..crate::transport::contract::ssh_settings()
     }
