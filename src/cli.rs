@@ -7,6 +7,7 @@ mod examine;
 mod logs;
 mod schema;
 mod serve;
+mod terminal;
 
 use std::io::Write as _;
 use std::process::ExitCode;

@@ -11,8 +11,10 @@ mod files;
 mod health;
 mod instance;
 mod launch;
+mod login;
 mod pace;
 mod preview;
+mod prompts;
 mod record;
 mod remove;
 mod roster;
@@ -31,6 +33,10 @@ use tokio_util::task::TaskTracker;
 
 pub use calls::*;
 pub use cluster::transport_of;
+pub use prompts::{Prompts, Registration};
+
+/// What a person is asked, for those who put it to them.
+pub use crate::transport::prompt;
 
 use crate::config::{Home, Settings, Watched};
 use crate::engine::cluster::{Ask, Cluster, lock};
@@ -157,8 +163,9 @@ impl Engine {
 
     /// Submits a job. Answers when the ask is on disk; with `wait`, when the batch system has
     /// answered (or the answer has to be waited for beyond this call).
-    pub async fn submit(&self, id: &JobId, wait: bool, _caller: &Caller) -> Result<Job> {
+    pub async fn submit(&self, id: &JobId, wait: bool, caller: &Caller) -> Result<Job> {
         let cluster = self.find_cluster(&self.stored(id)?.spec.cluster)?;
+        self.log_in_to_submit(&cluster, caller).await?;
         let tag = self.tag()?;
         // Claimed before the intent is stored: a look in between must not start it as well.
         let Some(busy) = cluster.claim(id) else {
@@ -187,10 +194,10 @@ impl Engine {
     }
 
     /// A job; with `sync`, after a look at its cluster.
-    pub async fn job(&self, id: &JobId, sync: bool) -> Result<Job> {
+    pub async fn job(&self, id: &JobId, sync: bool, caller: &Caller) -> Result<Job> {
         let job = self.visible(id)?;
         if sync && job.is_active() {
-            self.sync_all(Some(&job.spec.cluster)).await?;
+            self.sync_all(Some(&job.spec.cluster), caller).await?;
             return self.visible(id);
         }
         Ok(job)
@@ -213,13 +220,22 @@ impl Engine {
     }
 
     /// Looks at one cluster, or at all side by side. Where nothing is active nothing is asked.
-    pub async fn sync_all(&self, cluster: Option<&str>) -> Result<(Vec<Synced>, u64)> {
+    /// A login that needs a person asks the caller's.
+    pub async fn sync_all(
+        &self,
+        cluster: Option<&str>,
+        caller: &Caller,
+    ) -> Result<(Vec<Synced>, u64)> {
         self.reload_settings();
         let clusters = match cluster {
             Some(name) => vec![self.find_cluster(name)?],
             None => self.all_clusters(),
         };
         let looks = clusters.into_iter().map(|cluster| async move {
+            if caller.prompter.is_some() && self.active_count(cluster.name()) > 0 {
+                // What is wrong shows in the look.
+                let _ = self.log_in(&cluster, caller).await;
+            }
             let (asker, answer) = oneshot::channel();
             let _ = cluster.asks.send(Ask::Sync(asker));
             answer.await.unwrap_or_else(|_| Synced {
@@ -308,34 +324,6 @@ impl Engine {
     pub fn cluster(&self, name: &str) -> Result<ClusterState> {
         self.reload_settings();
         Ok(self.state_of(&*self.find_cluster(name)?))
-    }
-
-    /// Opens the connection to a cluster, if there is none, and learns what is needed.
-    pub async fn connect(&self, name: &str, _caller: &Caller) -> Result<ClusterState> {
-        self.reload_settings();
-        let cluster = self.find_cluster(name)?;
-        if let Err(error) = cluster.ready().await {
-            self.note_trouble(&cluster, "connect", &error);
-            return Err(error);
-        }
-        if !cluster.transport.connected() {
-            let hello = crate::shell::Command::read("connect", ":");
-            if let Err(error) = cluster.run(&hello).await {
-                self.note_trouble(&cluster, "connect", &error);
-                return Err(error);
-            }
-        }
-        self.turn(&cluster, Health::Ok, None, None);
-        let _ = cluster.asks.send(Ask::Expect);
-        Ok(self.state_of(&cluster))
-    }
-
-    /// Ends the connection to a cluster; the next command opens a new one.
-    pub async fn disconnect(&self, name: &str) -> Result<ClusterState> {
-        let cluster = self.find_cluster(name)?;
-        cluster.transport.close().await;
-        self.turn(&cluster, Health::Unchecked, None, None);
-        Ok(self.state_of(&cluster))
     }
 
     /// When a job was last looked at, and whether that is too long ago for its status to be taken

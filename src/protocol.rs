@@ -12,6 +12,7 @@ mod failure;
 mod job;
 mod lifecycle;
 mod notifications;
+mod prompts;
 mod time;
 
 use schemars::{JsonSchema, Schema, SchemaGenerator};
@@ -47,6 +48,10 @@ pub use notifications::{
     ClusterStatusChanged, JobDeleted, JobStatusChanged, LogMessage, Progress, ProgressParams,
     SyncCompleted,
 };
+pub use prompts::{
+    Answer, AuthPromptParams, AuthPromptResult, HostKeyPromptParams, HostKeyPromptResult,
+    HostKeyState, Prompt, PromptMethod,
+};
 pub use time::Time;
 
 /// The protocol's version, as `initialize` tells it.
@@ -68,6 +73,16 @@ pub trait Notification {
     const NAME: &'static str;
     /// What it tells.
     type Params: Serialize + JsonSchema;
+}
+
+/// A request this server makes of a client that said `canPrompt`.
+pub trait Question {
+    /// Its name on the wire.
+    const NAME: &'static str;
+    /// What it tells.
+    type Params: Serialize + JsonSchema;
+    /// What is answered.
+    type Result: DeserializeOwned + JsonSchema;
 }
 
 /// What `$/cancelRequest` does to a request that is being worked on.
@@ -126,6 +141,44 @@ pub struct NotificationRow {
     pub doc: &'static str,
     /// The schema of what it carries.
     pub params: fn(&mut SchemaGenerator) -> Schema,
+}
+
+/// One row of the table of questions.
+#[derive(Clone, Copy)]
+pub struct QuestionRow {
+    /// Its name on the wire.
+    pub name: &'static str,
+    /// What it asks, for the reference.
+    pub doc: &'static str,
+    /// The schema of what it tells.
+    pub params: fn(&mut SchemaGenerator) -> Schema,
+    /// The schema of what is answered.
+    pub result: fn(&mut SchemaGenerator) -> Schema,
+}
+
+macro_rules! questions {
+    ($(
+        $(#[doc = $doc:literal])+
+        $marker:ident = $name:literal: $params:ty => $result:ty;
+    )*) => {
+        $(
+            $(#[doc = $doc])+
+            #[derive(Debug, Clone, Copy)]
+            pub struct $marker;
+            impl Question for $marker {
+                const NAME: &'static str = $name;
+                type Params = $params;
+                type Result = $result;
+            }
+        )*
+        /// What this server asks of clients, in the order of the reference.
+        pub const QUESTIONS: &[QuestionRow] = &[$(QuestionRow {
+            name: $name,
+            doc: concat!($($doc, "\n"),+),
+            params: SchemaGenerator::subschema_for::<$params>,
+            result: SchemaGenerator::subschema_for::<$result>,
+        }),*];
+    };
 }
 
 macro_rules! methods {
@@ -240,7 +293,8 @@ methods! {
     ListClusters = "listClusters": NoParams => ListClustersResult, Drop, [];
     /// Gives one cluster.
     ClusterStatusOf = "clusterStatus": ClusterParams => ClusterStatus, Drop, [ClusterNotFound];
-    /// Connects to a cluster now, instead of when it is needed.
+    /// Connects to a cluster now, instead of when it is needed. Asks the person what the login needs
+    /// to know, if the client can.
     Connect = "connect": ConnectParams => ClusterStatus, Ask("Connecting"),
         [ClusterNotFound ClusterUnavailable AuthRequired HostKeyChanged Timeout];
     /// Ends the connection to a cluster. The next need opens a new one.
@@ -249,6 +303,15 @@ methods! {
     /// says what to do about what is missing. A check that fails is told in the result; it is no
     /// error of the call.
     Doctor = "doctor": DoctorParams => DoctorResult, Drop, [ClusterNotFound];
+}
+
+questions! {
+    /// A login needs what only the person knows. `null`, or any error, means that nobody answers;
+    /// the login then ends with `authRequired`.
+    AuthPrompt = "authPrompt": AuthPromptParams => Option<AuthPromptResult>;
+    /// A host is not known, or shows another key than is recorded. A new key that is accepted is
+    /// recorded in the first known_hosts file; a changed one is refused whatever is answered.
+    HostKeyPrompt = "hostKeyPrompt": HostKeyPromptParams => HostKeyPromptResult;
 }
 
 notifications! {
@@ -292,6 +355,7 @@ mod tests {
     #[test]
     fn names_are_there_once() {
         let mut names: Vec<&str> = METHODS.iter().map(|row| row.name).collect();
+        names.extend(QUESTIONS.iter().map(|row| row.name));
         names.extend(NOTIFICATIONS.iter().map(|row| row.name));
         names.extend(CLIENT_NOTIFICATIONS.iter().map(|row| row.name));
         let all = names.len();

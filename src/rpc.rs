@@ -15,8 +15,7 @@ use jsonrpsee::types::Params;
 use jsonrpsee::{Methods, RpcModule};
 use serde::de::DeserializeOwned;
 
-use crate::doctor;
-use crate::engine::{Caller, Engine, transport_of};
+use crate::engine::{Caller, Engine};
 use crate::error::{Error, ErrorKind, Result};
 use crate::job::{Job, JobId};
 use crate::protocol::{self as wire, Method};
@@ -195,10 +194,10 @@ async fn submit(
 async fn job_status(
     engine: Engine,
     params: wire::JobStatusParams,
-    _: Caller,
+    caller: Caller,
 ) -> Result<wire::JobResult> {
     let sync = params.sync == Some(true);
-    let job = engine.job(&job_id(&params.job_id)?, sync).await?;
+    let job = engine.job(&job_id(&params.job_id)?, sync, &caller).await?;
     Ok(job_result(&engine, &job))
 }
 
@@ -243,9 +242,9 @@ async fn job_history(
 async fn sync_all(
     engine: Engine,
     params: wire::SyncAllParams,
-    _: Caller,
+    caller: Caller,
 ) -> Result<wire::SyncAllResult> {
-    let (synced, seq) = engine.sync_all(params.cluster.as_deref()).await?;
+    let (synced, seq) = engine.sync_all(params.cluster.as_deref(), &caller).await?;
     Ok(wire::SyncAllResult {
         clusters: synced.iter().map(view::synced).collect(),
         seq,
@@ -338,17 +337,15 @@ async fn disconnect(
 async fn examine(
     engine: Engine,
     params: wire::DoctorParams,
-    _: Caller,
+    caller: Caller,
 ) -> Result<wire::DoctorResult> {
     let settings = engine.settings();
     let clusters: Vec<_> = match &params.cluster {
         Some(name) => vec![settings.cluster(Some(name))?],
         None => settings.clusters.iter().collect(),
     };
-    let checks = join_all(clusters.into_iter().map(|cluster| async move {
-        // A connection of its own: what is looked at is the way a new one takes.
-        let transport = transport_of(cluster);
-        let checks = doctor::run(cluster, transport.as_ref()).await;
+    let checks = join_all(clusters.into_iter().map(|cluster| async {
+        let checks = engine.examine(cluster, &caller).await;
         checks
             .into_iter()
             .map(|check| view::check(&cluster.name, check))

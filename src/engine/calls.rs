@@ -11,6 +11,7 @@ use crate::job::state::Change;
 use crate::job::{Job, JobId};
 use crate::namd::Finding;
 use crate::scheduler::{Resources, SourceHealth};
+use crate::transport::prompt::Prompter;
 
 /// What `createJob` and `previewJob` are asked.
 #[derive(Debug, Clone, PartialEq, Default)]
@@ -236,6 +237,8 @@ pub struct Caller {
     pub progress: Option<Arc<dyn Fn(Progress) + Send + Sync>>,
     /// Set when the caller withdrew the request.
     pub cancel: CancellationToken,
+    /// Asks the caller's person, if somebody is there.
+    pub prompter: Option<Arc<dyn Prompter>>,
 }
 
 /// One report of progress.

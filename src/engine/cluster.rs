@@ -219,7 +219,12 @@ impl Cluster {
                 ErrorKind::AuthRequired,
                 format!("{place} asks for a login: {why}"),
             )
-            .hinted("Load your key into the ssh agent (ssh-add), or name it with identity_files."),
+            .hinted(format!(
+                "Connect where you can be asked: in the editor, or with `namdrunner call connect \
+                 '{{\"cluster\":\"{}\"}}'` in a terminal. A key in the ssh agent (ssh-add) needs no \
+                 answers.",
+                self.name()
+            )),
             TransportError::HostKey { message, hint } => {
                 Error::new(ErrorKind::HostKeyChanged, message.clone()).hinted(hint.clone())
             }
@@ -321,7 +326,12 @@ pub fn transport_of(cluster: &config::Cluster) -> Arc<dyn Transport> {
 fn ssh_settings(host: &str, cluster: &config::Cluster) -> SshSettings {
     let mut settings = SshSettings::new(host);
     settings.cluster.clone_from(&cluster.name);
-    settings.config = SshConfig::Usual;
+    settings.config = match &cluster.ssh_config {
+        None => SshConfig::Usual,
+        Some(file) if file.as_os_str().is_empty() => SshConfig::None,
+        Some(file) => SshConfig::File(file.clone()),
+    };
+    settings.proxy_jump.clone_from(&cluster.proxy_jump);
     settings.port = cluster.port;
     settings.user.clone_from(&cluster.user);
     settings.identity_files.clone_from(&cluster.identity_files);

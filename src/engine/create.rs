@@ -73,6 +73,7 @@ impl Engine {
         let survey = self.survey(&ask).await?;
         refuse_errors(&survey.findings)?;
         caller.tell("Connecting", 0, 0);
+        self.log_in(&cluster, caller).await?;
         let ready = match cluster.ready().await {
             Ok(ready) => ready,
             Err(error) => {
