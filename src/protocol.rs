@@ -310,7 +310,7 @@ questions! {
     /// the login then ends with `authRequired`.
     AuthPrompt = "authPrompt": AuthPromptParams => Option<AuthPromptResult>;
     /// A host is not known, or shows another key than is recorded. A new key that is accepted is
-    /// recorded in the first known_hosts file; a changed one is refused whatever is answered.
+    /// recorded in the first file of known hosts; a changed one is refused whatever is answered.
     HostKeyPrompt = "hostKeyPrompt": HostKeyPromptParams => HostKeyPromptResult;
 }
 

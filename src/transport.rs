@@ -81,7 +81,7 @@ pub trait Transport: Send + Sync {
 
     /// Waits until a standing connection ends without having been told to. The local one never does.
     async fn lost(&self) {
-        std::future::pending().await
+        std::future::pending::<()>().await;
     }
 
     /// What of the person's settings is not followed, as far as known; more after an attempt to

@@ -65,10 +65,11 @@ impl Questions {
         let asker = open
             .unwrap_or_else(PoisonError::into_inner)
             .remove(&answer.id);
-        match asker {
+        if let Some(asker) = asker {
             // Whoever asked may be gone this moment.
-            Some(asker) => drop(asker.send(answer.result)),
-            None => tracing::debug!(id = ?answer.id, "an answer came to nothing that is open"),
+            drop(asker.send(answer.result));
+        } else {
+            tracing::debug!(id = ?answer.id, "an answer came to nothing that is open");
         }
     }
 

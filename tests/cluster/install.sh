@@ -9,6 +9,7 @@ set -euo pipefail
 PACKAGES=(
     slurm-wlm slurmdbd munge mariadb-server   # the batch system
     openssh-server openssh-client rsync       # the way to it
+    libpam-google-authenticator               # a second factor for logins
     tcsh                                      # a login shell that is not sh-like
     procps gcc libc6-dev                      # ps on the node; C code in the crates
 )

@@ -195,7 +195,9 @@ impl Asker {
         let (begun, before) = (Instant::now(), self.spent());
         let mut work = std::pin::pin!(work);
         loop {
-            let used = begun.elapsed().saturating_sub(self.spent() - before);
+            let used = begun
+                .elapsed()
+                .saturating_sub(self.spent().saturating_sub(before));
             let left = limit.saturating_sub(used);
             if left.is_zero() {
                 return None;

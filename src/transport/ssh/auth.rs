@@ -223,8 +223,8 @@ pub(super) async fn log_in(
     loop {
         let answer = match round.login.next(asker.has_people()) {
             Step::Ask => {
-                let asked = round.handle.authenticate_none(&target.user);
-                Some(round_trip(asker, target, place, asked).await?)
+                let none = round.handle.authenticate_none(&target.user);
+                Some(round_trip(asker, target, place, none).await?)
             }
             Step::Key(offer) => round.offer(offer).await?,
             Step::Person(AuthMethod::Password) => round.password().await?,

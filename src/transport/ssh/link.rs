@@ -329,7 +329,10 @@ async fn open(
     remarks: &Mutex<Vec<String>>,
 ) -> Result<Arc<Connection>, TransportError> {
     let target = config::resolve(settings).await?;
-    *remarks.lock().unwrap_or_else(PoisonError::into_inner) = target.remarks.clone();
+    remarks
+        .lock()
+        .unwrap_or_else(PoisonError::into_inner)
+        .clone_from(&target.remarks);
     let route = route::open(Arc::new(target), asker).await?;
     Ok(Arc::new(Connection::over(route, settings, place)))
 }

@@ -1,16 +1,20 @@
 //! What the contract cannot show: logins, host keys, and what a network does to a connection.
 
+mod duo;
 mod faults;
 mod logins;
+mod people;
+mod person;
 #[path = "../../../tests/support/proxy.rs"]
 mod proxy;
+mod routes;
 mod server;
 mod sessions;
 
 use std::path::Path;
 use std::time::Duration;
 
-use super::{Ssh, SshSettings};
+use super::{Ssh, SshConfig, SshSettings};
 use crate::shell::Command;
 use crate::transport::{Transport as _, TransportError};
 use server::Server;

@@ -5,6 +5,8 @@ use std::sync::Arc;
 
 use russh::client::{AuthResult, Handle};
 use russh::keys::agent::AgentIdentity;
+use russh::keys::signature::Signer as _;
+use russh::keys::ssh_encoding::Encode as _;
 use russh::keys::{Algorithm, Certificate, HashAlg, PrivateKey, PrivateKeyWithHashAlg, PublicKey};
 use russh::{SendError, Signer};
 
@@ -73,7 +75,15 @@ impl Round<'_> {
             self.login
                 .tried
                 .push(format!("the certificate of {}", path.display()));
-            let offered = handle.authenticate_openssh_cert(user, key, certificate);
+            // russh signs for RSA certificates in files with SHA-1 only; as the agent would, we choose.
+            let offered = async {
+                let hash = rsa_hash(handle, &key.algorithm()).await?;
+                let mut signer = FileSigner(PrivateKeyWithHashAlg::new(key, hash));
+                handle
+                    .authenticate_certificate_with(user, certificate, hash, &mut signer)
+                    .await
+                    .map_err(|SignError(error)| error)
+            };
             return round_trip(asker, target, place, offered).await;
         }
         self.login.tried.push(path.display().to_string());
@@ -151,19 +161,16 @@ impl Round<'_> {
                 let handle = &mut *self.handle;
                 let probed = async {
                     let hash = rsa_hash(handle, &public.algorithm()).await?;
-                    Ok(match certificate {
-                        Some(certificate) => {
-                            let certificate = certificate.clone();
-                            handle
-                                .authenticate_certificate_with(user, certificate, hash, &mut probe)
-                                .await
-                        }
-                        None => {
-                            let public = public.clone();
-                            handle
-                                .authenticate_publickey_with(user, public, hash, &mut probe)
-                                .await
-                        }
+                    Ok(if let Some(certificate) = certificate {
+                        let certificate = certificate.clone();
+                        handle
+                            .authenticate_certificate_with(user, certificate, hash, &mut probe)
+                            .await
+                    } else {
+                        let public = public.clone();
+                        handle
+                            .authenticate_publickey_with(user, public, hash, &mut probe)
+                            .await
                     })
                 };
                 match round_trip(self.asker, self.target, self.place, probed).await? {
@@ -219,6 +226,40 @@ impl Signer for Probe<'_> {
     ) -> Result<Vec<u8>, NotSigned> {
         self.key = Some(self.passphrase.ask().await);
         Err(NotSigned)
+    }
+}
+
+/// Signs with a key of a file.
+struct FileSigner(PrivateKeyWithHashAlg);
+
+/// Why it did not sign.
+struct SignError(russh::Error);
+
+impl From<SendError> for SignError {
+    fn from(_: SendError) -> Self {
+        Self(russh::Error::SendError)
+    }
+}
+
+impl Signer for FileSigner {
+    type Error = SignError;
+
+    async fn auth_sign(
+        &mut self,
+        _: &AgentIdentity,
+        _: Option<HashAlg>,
+        mut data: Vec<u8>,
+    ) -> Result<Vec<u8>, SignError> {
+        let signature = self.0.try_sign(&data);
+        let signature = signature.map_err(|error| SignError(error.into()))?;
+        // What is sent is what was signed and then the signature, as a string of the protocol.
+        let mut made = Vec::new();
+        let wrong = |error: russh::keys::ssh_encoding::Error| SignError(error.into());
+        signature
+            .encode(&mut made)
+            .map_err(|error| SignError(error.into()))?;
+        made.encode(&mut data).map_err(wrong)?;
+        Ok(data)
     }
 }
 

@@ -51,6 +51,8 @@ impl Round<'_> {
             .authenticate_keyboard_interactive_start(self.target.user.clone(), None::<String>);
         let mut response = round_trip(self.asker, self.target, self.place, started).await?;
         let mut answered = false;
+        // All rounds are one attempt.
+        let attempt = self.login.answers(method) + 1;
         // What came with rounds that ask nothing, as Duo's "Pushed a login request".
         let mut said = Vec::new();
         for _ in 0..ROUNDS {
@@ -83,6 +85,7 @@ impl Round<'_> {
                         said.extend(Some(instructions).filter(|text| !text.is_empty()));
                     } else {
                         let mut ask = self.question(method);
+                        ask.attempt = attempt;
                         ask.name = shown(&name);
                         said.push(instructions);
                         said.retain(|text| !text.is_empty());

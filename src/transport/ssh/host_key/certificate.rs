@@ -46,10 +46,9 @@ pub(super) fn judge(target: &Target, book: &Book, shown: &Certificate) -> Result
     }
     let names = shown.valid_principals();
     let name = host.to_ascii_lowercase();
-    let named =
-        |pattern: &String| matches(pattern.to_ascii_lowercase().as_bytes(), name.as_bytes());
+    let fits = |pattern: &String| matches(pattern.to_ascii_lowercase().as_bytes(), name.as_bytes());
     // One without names is for all hosts.
-    if !names.is_empty() && !names.iter().any(named) {
+    if !names.is_empty() && !names.iter().any(fits) {
         return Err(format!("it is for {}", names.join(", ")));
     }
     Ok(())
