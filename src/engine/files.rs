@@ -12,6 +12,7 @@ use std::collections::btree_map::Entry;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::SystemTime;
 
 use sha2::{Digest as _, Sha256};
 
@@ -19,7 +20,9 @@ use self::disk::{as_read, look, read_config, unreadable, utf8};
 use crate::error::{Error, Result};
 use crate::job::{JobFile, layout};
 use crate::namd::paths::{self, Ancestor};
-use crate::namd::{Analysis, Closure, Code, Finding, InputState, Role, Severity, apply_rewrites};
+use crate::namd::{
+    Analysis, Closure, Code, Finding, Found, InputState, Role, Severity, apply_rewrites,
+};
 
 /// A config (or a file it sources) larger than this is not read: it is not a config.
 const LARGEST_TEXT: u64 = 16 << 20;
@@ -54,10 +57,13 @@ pub(crate) struct LocalFile {
     pub(crate) path: PathBuf,
     pub(crate) in_tree: String,
     pub(crate) bytes: u64,
+    /// When it had been written to; one that is written to before it is sent is refused.
+    pub(crate) modified: Option<SystemTime>,
     pub(crate) role: String,
     pub(crate) executable: bool,
-    /// What is sent instead of the file as it is then: the config as it was read, with its rewritten
-    /// paths. So what runs is what was looked at, even if it is saved meanwhile.
+    /// What is sent instead of the file as it is then: the config with its rewritten paths, and the
+    /// files it reads commands from, as they were read. So what runs is what was looked at, even if
+    /// it is saved meanwhile.
     pub(crate) content: Option<Arc<[u8]>>,
 }
 
@@ -89,6 +95,7 @@ pub(crate) fn survey(config: &Path, inputs: &[String]) -> Result<Survey> {
     let (config_path, config_bytes) = read_config(config)?;
     let full = utf8(&config_path)?;
     let mut closure = Closure::new(&full);
+    let mut texts: BTreeMap<String, Arc<[u8]>> = BTreeMap::new();
     loop {
         let needs = closure.needs();
         if needs.is_empty() {
@@ -100,6 +107,13 @@ pub(crate) fn survey(config: &Path, inputs: &[String]) -> Result<Survey> {
             } else {
                 look(Path::new(&need.path), need.want)
             };
+            if let Found::File {
+                content: Some(text),
+                ..
+            } = &found
+            {
+                texts.insert(paths::tidy(&need.path), text.as_slice().into());
+            }
             closure.feed(&need.path, found);
         }
     }
@@ -150,9 +164,11 @@ pub(crate) fn survey(config: &Path, inputs: &[String]) -> Result<Survey> {
             in_tree,
             role,
         } = placed;
-        let content = (in_tree == config_in_tree).then(|| Arc::clone(&uploaded));
+        let is_config = in_tree == config_in_tree;
+        let text = local.to_str().and_then(|local| texts.get(local));
+        let content = if is_config { Some(&uploaded) } else { text }.map(Arc::clone);
         let meta = fs::metadata(&local).map_err(|why| unreadable(&local, &why))?;
-        let role = if content.is_some() {
+        let role = if is_config {
             role_of(Role::Config)
         } else {
             role
@@ -161,6 +177,7 @@ pub(crate) fn survey(config: &Path, inputs: &[String]) -> Result<Survey> {
             bytes: content
                 .as_ref()
                 .map_or(meta.len(), |content| content.len() as u64),
+            modified: meta.modified().ok(),
             executable: is_executable(&meta),
             in_tree: in_tree.clone(),
             path: local,
