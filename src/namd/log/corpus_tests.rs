@@ -3,7 +3,8 @@
 //!
 //! The logs of the runs made for this project are part of the repository. Those of the corpus state
 //! no licence: `NAMDRUNNER_CORPUS` names the folder that has `logs/`.
-//! `NAMDRUNNER_CORPUS_BLESS=1` writes the table anew; review what changes.
+//! `NAMDRUNNER_CORPUS_BLESS=1` writes the table anew (with `-j1`, both tests write it); review what
+//! changes.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
