@@ -206,6 +206,6 @@ mod tests {
         numbers.sort_unstable();
         numbers.dedup();
         assert_eq!(numbers.len(), codes.len());
-        assert_eq!(codes.len(), 6 + ErrorKind::ALL.len());
+        assert_eq!(codes.len(), 7 + ErrorKind::ALL.len());
     }
 }

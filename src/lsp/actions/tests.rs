@@ -58,7 +58,7 @@ fn a_slip_in_a_keyword_is_mended() {
 
 #[test]
 fn a_file_that_is_there_in_other_letters_is_offered_if_it_is_the_only_one() {
-    let text = "structure ../common/Water.psf\nrun 10\n";
+    let text = "structure ../common/Water.psf\nrun 20\n";
     let offered = fixes(text, &["water.psf", "water.pdb"]);
     assert_eq!(
         offered,
