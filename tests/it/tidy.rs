@@ -21,7 +21,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("scheduler", &["job::layout", "shell"]),
     ("job", &["error", "namd", "scheduler", "shell"]),
     ("namd", &[]),
-    ("advice", &["job", "namd", "scheduler"]),
+    ("advice", &["error", "job", "namd", "scheduler"]),
     // The edge towards this machine and the clusters.
     ("config", &["error", "job", "scheduler", "shell"]),
     ("probe", &["config", "shell"]),

@@ -141,6 +141,13 @@ impl LogReport {
                 self.first_step = first;
                 self.fs_step = first;
             }
+        } else if let Some(rest) = text
+            .strip_prefix("ENERGY OUTPUT STEPS ")
+            .or_else(|| text.strip_prefix("TIMING OUTPUT STEPS "))
+        {
+            let steps = number(rest).and_then(|n| u64::try_from(n).ok());
+            let steps = steps.filter(|steps| *steps > 0);
+            self.output_steps = self.output_steps.into_iter().chain(steps).min();
         } else if let Some(rest) = text.strip_prefix("RESTART FILENAME ") {
             self.restart.name = Some(short(rest));
         } else if let Some(rest) = text.strip_prefix("RESTART FREQUENCY ") {
@@ -323,6 +330,10 @@ impl LogReport {
             self.margin_violations = self.margin_violations.saturating_add(count.unwrap_or(1));
         } else {
             self.errors.push(number, text);
+            // Before NAMD has begun it is another program that says so.
+            if self.version.is_none() && looks_like_trouble(text) {
+                self.foreign.push(number, text);
+            }
         }
     }
 

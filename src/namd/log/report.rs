@@ -33,6 +33,8 @@ pub struct LogReport {
     pub declared_steps: Option<i64>,
     /// The step the simulation began at.
     pub first_step: i64,
+    /// Steps from one line of energies or timings to the next: how often it gives word.
+    pub output_steps: Option<u64>,
     /// Segments begun (`run`, `minimize`).
     pub segments: u32,
     /// The newest segment.
