@@ -16,7 +16,8 @@ use std::time::SystemTime;
 
 use sha2::{Digest as _, Sha256};
 
-use self::disk::{as_read, look, read_config, unreadable, utf8};
+pub(crate) use self::disk::utf8;
+use self::disk::{as_read, look, read_config, unreadable};
 use crate::error::{Error, Result};
 use crate::job::{JobFile, layout};
 use crate::namd::paths::{self, Ancestor};
@@ -90,20 +91,22 @@ impl Survey {
     }
 }
 
-/// Reads a config and finds what it needs. Waits for the disk: not for the runtime's workers.
-pub(crate) fn survey(config: &Path, inputs: &[String]) -> Result<Survey> {
-    let (config_path, config_bytes) = read_config(config)?;
-    let full = utf8(&config_path)?;
-    let mut closure = Closure::new(&full);
-    let mut texts: BTreeMap<String, Arc<[u8]>> = BTreeMap::new();
+/// Finds what a config needs: `bytes` are its text, the rest is as it is on disk. Waits for the disk.
+pub(crate) fn analyse(full: &str, bytes: &[u8]) -> Analysis {
+    analyse_keeping(full, bytes, |_, _| {})
+}
+
+/// As [`analyse`]; `keep` is shown each text that was read, with its path.
+fn analyse_keeping(full: &str, bytes: &[u8], mut keep: impl FnMut(&str, &[u8])) -> Analysis {
+    let mut closure = Closure::new(full);
     loop {
         let needs = closure.needs();
         if needs.is_empty() {
-            break;
+            return closure.finish();
         }
         for need in needs {
             let found = if need.path == full {
-                as_read(&config_bytes, need.want)
+                as_read(bytes, need.want)
             } else {
                 look(Path::new(&need.path), need.want)
             };
@@ -112,12 +115,26 @@ pub(crate) fn survey(config: &Path, inputs: &[String]) -> Result<Survey> {
                 ..
             } = &found
             {
-                texts.insert(paths::tidy(&need.path), text.as_slice().into());
+                keep(&need.path, text);
             }
             closure.feed(&need.path, found);
         }
     }
-    let mut analysis = closure.finish();
+}
+
+/// SHA-256 in hex.
+pub(crate) fn sha256(bytes: &[u8]) -> String {
+    hex(&Sha256::digest(bytes))
+}
+
+/// Reads a config and finds what it needs. Waits for the disk: not for the runtime's workers.
+pub(crate) fn survey(config: &Path, inputs: &[String]) -> Result<Survey> {
+    let (config_path, config_bytes) = read_config(config)?;
+    let full = utf8(&config_path)?;
+    let mut texts: BTreeMap<String, Arc<[u8]>> = BTreeMap::new();
+    let mut analysis = analyse_keeping(&full, &config_bytes, |path, text| {
+        texts.insert(paths::tidy(path), text.into());
+    });
     let further = inputs::further_inputs(paths::parent(&full), inputs)?;
     let mut tree = Tree::around(&analysis, &further.paths);
     for input in analysis.uploads() {
@@ -191,9 +208,8 @@ pub(crate) fn survey(config: &Path, inputs: &[String]) -> Result<Survey> {
             Entry::Occupied(_) => {}
         }
     }
-    let sum = Sha256::digest(&config_bytes);
     Ok(Survey {
-        config_sha256: hex(&sum),
+        config_sha256: sha256(&config_bytes),
         on_cluster: analysis
             .inputs
             .iter()
