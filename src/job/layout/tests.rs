@@ -320,7 +320,7 @@ impl Halfway {
 }
 
 /// Files big enough that half of the stream is more than a pipe holds back.
-const BIG: [u8; 200_000] = [7; 200_000];
+static BIG: [u8; 200_000] = [7; 200_000];
 
 #[test]
 fn a_repeated_upload_does_not_meet_the_first_one() {
