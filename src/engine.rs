@@ -18,6 +18,7 @@ mod prompts;
 mod record;
 mod remove;
 mod roster;
+mod shown;
 mod sync;
 mod worker;
 
@@ -34,6 +35,7 @@ use tokio_util::task::TaskTracker;
 pub use calls::*;
 pub use cluster::transport_of;
 pub use prompts::{Prompts, Registration};
+pub use shown::{ConfigRead, names_in, read_shown_config};
 
 /// What a person is asked, for those who put it to them.
 pub use crate::transport::prompt;
@@ -483,7 +485,7 @@ fn error_of(info: &ErrorInfo) -> Error {
 }
 
 /// Runs something that waits for the disk off the runtime's workers.
-pub(crate) async fn blocking<T: Send + 'static>(
+pub async fn blocking<T: Send + 'static>(
     work: impl FnOnce() -> Result<T> + Send + 'static,
 ) -> Result<T> {
     tokio::task::spawn_blocking(work)

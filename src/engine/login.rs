@@ -2,12 +2,10 @@
 
 use std::sync::Arc;
 
-use crate::config;
 use crate::doctor::{self, Check};
-use crate::engine::cluster::{Ask, Cluster, transport_of};
+use crate::engine::cluster::{Ask, Cluster};
 use crate::engine::{Caller, ClusterState, Engine, Health};
 use crate::error::{Error, ErrorKind, Result};
-use crate::transport::TransportError;
 
 impl Engine {
     /// Opens the connection to a cluster, if there is none, and learns what is needed.
@@ -38,22 +36,12 @@ impl Engine {
         Ok(self.state_of(&cluster))
     }
 
-    /// Looks at everything a cluster needs to have.
-    pub async fn examine(&self, settings: &config::Cluster, caller: &Caller) -> Vec<Check> {
-        // A connection of its own: what is looked at is the way a new one takes. But who had to
-        // answer questions for the one that stands is not asked again for another.
-        let own = transport_of(settings);
-        let standing = self.find_cluster(&settings.name).ok();
-        let standing = standing.filter(|cluster| cluster.transport.connected());
-        if let Some(cluster) = standing
-            && let Err(TransportError::AuthRequired(_)) = own.connect(None).await
-        {
-            let transport = cluster.transport.as_ref();
-            return doctor::run(settings, transport, caller.prompter.clone()).await;
-        }
-        let checks = doctor::run(settings, own.as_ref(), caller.prompter.clone()).await;
-        own.close().await;
-        checks
+    /// Looks for what may keep jobs from running on a cluster, over its one connection.
+    pub async fn examine(&self, name: &str, caller: &Caller) -> Result<Vec<Check>> {
+        self.reload_settings();
+        let cluster = self.find_cluster(name)?;
+        let transport = cluster.transport.as_ref();
+        Ok(doctor::run(&cluster.settings, transport, caller.prompter.clone()).await)
     }
 
     /// Connects to a cluster if nothing stands, asking the caller's person what is needed.
