@@ -57,6 +57,7 @@ fn job(n: u32) -> Job {
             ..Resources::default()
         },
         launch: None,
+        array: None,
         labels: BTreeMap::from([("study".into(), format!("Größe {n}"))]),
         idempotency_key: None,
         total_steps: Some(50_000),
