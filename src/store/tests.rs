@@ -5,6 +5,7 @@ mod figures;
 mod kept;
 mod killed;
 mod lists;
+mod members;
 mod numbers;
 mod together;
 

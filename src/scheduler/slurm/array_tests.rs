@@ -8,8 +8,8 @@ use std::process::Command as Process;
 use super::Slurm;
 use crate::scheduler::fake::{Machine, shells};
 use crate::scheduler::{
-    Array, End, Launch, MemberSet, Query, Report, RunPhase, Scheduler as _, SchedulerId, Seen,
-    Source, SourceHealth, Tag, Watch, Watched,
+    Array, End, FoundAttempt, Launch, LostAttempt, MemberSet, Query, Report, RunPhase,
+    Scheduler as _, SchedulerId, Seen, Source, SourceHealth, Tag, Watch, Watched,
 };
 use crate::shell::RemotePath;
 
@@ -423,4 +423,30 @@ fn a_repeated_submission_of_an_array_gets_the_first_id() {
         );
     }
     assert_eq!(machine.sbatch_calls(), 1);
+}
+
+#[test]
+fn a_lost_array_is_found_by_any_member_s_row() {
+    for queue in [
+        "500_[2-5%2]|PENDING|2026-11-25T08:03:15|namdrunner:k3j5h2g8|DIR\n",
+        "500_1|RUNNING|2026-11-25T08:03:15|namdrunner:k3j5h2g8|DIR\n",
+    ] {
+        let machine = Machine::new();
+        let launch = array(&machine, "0-5", "true {config}");
+        let lost = [LostAttempt {
+            tag: launch.tag.clone(),
+            work_dir: launch.work_dir.clone(),
+            since: "2026-11-25T08:03:15Z".parse().unwrap(),
+            slurm_setup: Vec::new(),
+        }];
+        let row = queue.replace("DIR", launch.work_dir.as_str());
+        machine.write("queue", &row);
+        machine.program("squeue", "cat \"$M/queue\"");
+        machine.program("sacct", "true");
+        let found = Slurm.parse_find(&lost, &machine.run(&Slurm.find(&lost)));
+        assert!(
+            matches!(&found[0], FoundAttempt::Job { id, .. } if *id == SchedulerId::whole(500)),
+            "{found:?}"
+        );
+    }
 }
