@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 
-import { escape, page } from "../pure/html";
+import { page } from "../pure/html";
 import { job } from "./job";
 
 const EVIL = `"><img src=x onerror=alert(1)>'&`;
