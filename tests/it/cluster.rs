@@ -5,6 +5,7 @@ mod disks;
 mod faults;
 mod life;
 mod links;
+mod login;
 #[path = "../support/proxy.rs"]
 mod proxy;
 pub mod rig;
