@@ -15,11 +15,6 @@ error('Cannot import a meta module')
 ---@field cause? namdrunner.Cause Why it failed or who cancelled it.
 ---@field memberCounts? namdrunner.MemberCounts How the members of an array stood, or stand.
 
---- What `cancel` takes.
----@class namdrunner.CancelJobParams
----@field jobId string The job.
----@field members? integer[] Only these members of an array, by their ids. Absent: the whole job.
-
 --- What a login asks. Its texts come from the cluster where the method is `keyboard-interactive`.
 ---@class namdrunner.AuthPromptParams
 ---@field cluster string The cluster's name in config.toml.
@@ -35,6 +30,11 @@ error('Cannot import a meta module')
 --- The answers to an `authPrompt`.
 ---@class namdrunner.AuthPromptResult
 ---@field answers string[] One for each prompt, in their order.
+
+--- What `cancel` takes.
+---@class namdrunner.CancelJobParams
+---@field jobId string The job.
+---@field members? integer[] Only these members of an array, by their ids. Absent: the whole job.
 
 --- What `$/cancelRequest` takes.
 ---@class namdrunner.CancelParams

@@ -26,14 +26,6 @@ export interface Attempt {
   memberCounts?: MemberCounts;
 }
 
-/** What `cancel` takes. */
-export interface CancelJobParams {
-  /** The job. */
-  jobId: string;
-  /** Only these members of an array, by their ids. Absent: the whole job. */
-  members?: number[];
-}
-
 /** What a login asks. Its texts come from the cluster where the method is `keyboard-interactive`. */
 export interface AuthPromptParams {
   /** The cluster's name in config.toml. */
@@ -60,6 +52,14 @@ export interface AuthPromptParams {
 export interface AuthPromptResult {
   /** One for each prompt, in their order. */
   answers: string[];
+}
+
+/** What `cancel` takes. */
+export interface CancelJobParams {
+  /** The job. */
+  jobId: string;
+  /** Only these members of an array, by their ids. Absent: the whole job. */
+  members?: number[];
 }
 
 /** What `$/cancelRequest` takes. */
