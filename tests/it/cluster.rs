@@ -5,7 +5,6 @@ mod disks;
 mod faults;
 mod life;
 mod links;
-mod login;
 #[path = "../support/proxy.rs"]
 mod proxy;
 pub mod rig;
