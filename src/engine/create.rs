@@ -315,6 +315,7 @@ fn watcher(caller: &Caller, total: u64) -> Watcher {
     });
     Watcher {
         progress,
+        file: None,
         cancel: caller.cancel.clone(),
     }
 }

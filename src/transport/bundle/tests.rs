@@ -161,7 +161,11 @@ async fn reading_waits_for_the_link() {
         bytes: size as u64,
         executable: false,
     };
-    let mut pieces = stream_file("big".into(), content);
+    let entries = vec![Entry {
+        path: "big".into(),
+        from: content,
+    }];
+    let mut pieces = super::stream(Bundle { entries });
     let first = pieces.recv().await.unwrap().unwrap();
     assert!(matches!(first, Piece::Chunk { ref bytes, .. } if bytes.len() == CHUNK));
     assert!(pieces.len() <= QUEUE && pieces.max_capacity() == QUEUE);

@@ -79,6 +79,14 @@ impl Link {
         matches!(&self.lock().phase, Phase::Up(connection) if !connection.is_closed())
     }
 
+    /// Why the standing connection has no SFTP, if that is known.
+    pub(super) fn without_sftp(&self) -> Option<String> {
+        match &self.lock().phase {
+            Phase::Up(connection) => connection.without_sftp().map(str::to_owned),
+            _ => None,
+        }
+    }
+
     /// Ends the connection and forgets failures. Commands under way are lost.
     pub(super) async fn close(&self) {
         let phase = {
