@@ -12,6 +12,7 @@
     clippy::cast_possible_truncation,
     clippy::cast_sign_loss,
     clippy::disallowed_methods,
+    clippy::format_collect,
     unreachable_pub,
     reason = "a benchmark that meets the unexpected fails, its numbers are small, and it may sleep"
 )]
