@@ -5,6 +5,7 @@
 //! earlier attempt left unfinished is compared in the same way and continued.
 
 mod bundle;
+mod here;
 mod state;
 
 use std::collections::HashMap;

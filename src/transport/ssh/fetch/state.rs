@@ -1,16 +1,13 @@
 //! What is known of the files that are being fetched, and their unfinished copies on this machine.
 
 use std::collections::VecDeque;
-use std::fs::{File, Permissions, TryLockError};
-use std::io;
-use std::os::unix::fs::{FileExt as _, PermissionsExt as _};
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, UNIX_EPOCH};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::Notify;
 
+use super::here::Here;
 use crate::transport::blocks::{self, BLOCK, PIECE};
 use crate::transport::ssh::transfer::{Pulse, Stop};
 use crate::transport::{Get, Sent, TransportError, Watcher};
@@ -60,18 +57,6 @@ struct FileState {
     blocks: Vec<BlockState>,
     done: u64,
     named: bool,
-}
-
-/// The unfinished copy.
-#[derive(Clone)]
-struct Here {
-    file: Arc<File>,
-    path: PathBuf,
-    /// What it held when it was found.
-    held: u64,
-    size: u64,
-    mode: u32,
-    modified: u64,
 }
 
 #[derive(Default, Clone)]
@@ -157,35 +142,7 @@ impl<'a> Work<'a> {
             }
             return Ok(());
         }
-        let name = blocks::part_name(&[
-            get.from.as_str(),
-            &get.to.to_string_lossy(),
-            &size.to_string(),
-            modified,
-        ]);
-        let path = get.to.with_file_name(name);
-        let is_directory = get.to.is_dir();
-        let target = get.to.display().to_string();
-        let modified = modified.parse().unwrap_or(0);
-        let here = blocking(move || {
-            if is_directory {
-                return Err(here_error(&target, &io::ErrorKind::IsADirectory.into()));
-            }
-            let (file, path) = open_part(path).map_err(|error| here_error(&target, &error))?;
-            let held = file
-                .metadata()
-                .map_err(|error| here_error(&target, &error))?
-                .len();
-            Ok(Here {
-                file: Arc::new(file),
-                path,
-                held: held.min(size),
-                size,
-                mode,
-                modified,
-            })
-        })
-        .await?;
+        let here = Here::find(get, size, mode, modified).await?;
         if let Some(this) = self.state().files.get_mut(file) {
             this.blocks = vec![BlockState::default(); index(blocks::count(size))];
             this.here = Some(here);
@@ -262,12 +219,7 @@ impl<'a> Work<'a> {
         let Some(here) = self.here(file) else {
             return Ok(());
         };
-        let target = self.target(file);
-        let write = move || {
-            let written = here.file.write_all_at(&bytes, at);
-            written.map_err(|error| here_error(&target, &error))
-        };
-        Ok(blocking(write).await?)
+        Ok(here.write(at, bytes).await?)
     }
 
     /// A part has arrived and is written.
@@ -332,12 +284,7 @@ impl<'a> Work<'a> {
         let Some(here) = self.here(file) else {
             return Ok(String::new());
         };
-        let target = self.target(file);
-        let sum = move || {
-            blocks::sum(&here.file, block * BLOCK, blocks::length(here.size, block))
-                .map_err(|error| here_error(&target, &error))
-        };
-        Ok(blocking(sum).await?)
+        Ok(here.sum(block).await?)
     }
 
     /// A block is here as it is there.
@@ -393,26 +340,10 @@ impl<'a> Work<'a> {
 
     /// Gives a file its permissions, its date and its name.
     pub(super) async fn name(&self, file: usize) -> Result<(), Stop> {
-        let (Some(here), Some(get)) = (self.here(file), self.files.get(file)) else {
+        let Some(here) = self.here(file) else {
             return Ok(());
         };
-        let to = get.to.clone();
-        blocking(move || {
-            let finish = || {
-                here.file.set_len(here.size)?;
-                // What is fetched belongs to the user: always theirs to read and to write, and never
-                // with the bits that mean another user or group on another machine.
-                let mode = (here.mode & 0o777) | 0o600;
-                here.file.set_permissions(Permissions::from_mode(mode))?;
-                if here.modified > 0 {
-                    let date = UNIX_EPOCH + Duration::from_secs(here.modified);
-                    here.file.set_modified(date)?;
-                }
-                std::fs::rename(&here.path, &to)
-            };
-            finish().map_err(|error| here_error(&to.display().to_string(), &error))
-        })
-        .await?;
+        here.name().await?;
         if let Some(this) = self.state().files.get_mut(file) {
             this.named = true;
         }
@@ -458,38 +389,6 @@ impl<'a> Work<'a> {
     fn here(&self, file: usize) -> Option<Here> {
         self.state().files.get(file)?.here.clone()
     }
-
-    fn target(&self, file: usize) -> String {
-        self.files
-            .get(file)
-            .map_or_else(String::new, |file| file.to.display().to_string())
-    }
-}
-
-/// Opens an unfinished copy; if another process is at it, one of its own.
-fn open_part(path: PathBuf) -> io::Result<(File, PathBuf)> {
-    let open = |path: &PathBuf| {
-        File::options()
-            .read(true)
-            .write(true)
-            .create(true)
-            .truncate(false)
-            .open(path)
-    };
-    let file = open(&path)?;
-    match file.try_lock() {
-        Err(TryLockError::WouldBlock) => {
-            let mut own = path.into_os_string();
-            own.push(format!(".{}", std::process::id()));
-            let own = PathBuf::from(own);
-            let file = open(&own)?;
-            // Two transfers of one process are told apart by their locks as well.
-            file.try_lock()?;
-            Ok((file, own))
-        }
-        // A file system without locks has no second writer either, as far as can be known.
-        Ok(()) | Err(TryLockError::Error(_)) => Ok((file, path)),
-    }
 }
 
 fn spans_of(file: usize, size: u64, block: u64) -> impl Iterator<Item = Span> {
@@ -503,22 +402,6 @@ fn spans_of(file: usize, size: u64, block: u64) -> impl Iterator<Item = Span> {
             length,
         }
     })
-}
-
-fn here_error(target: &str, error: &io::Error) -> TransportError {
-    TransportError::Local(format!("{target}: {error}"))
-}
-
-async fn blocking<T: Send + 'static>(
-    work: impl FnOnce() -> Result<T, TransportError> + Send + 'static,
-) -> Result<T, TransportError> {
-    tokio::task::spawn_blocking(work)
-        .await
-        .unwrap_or_else(|error| {
-            Err(TransportError::Local(format!(
-                "the thread that writes ended early: {error}"
-            )))
-        })
 }
 
 /// A block's place in a list; one that does not fit is in none.
