@@ -106,12 +106,14 @@ pub struct Entry {
 /// Where bytes come from.
 #[derive(Debug, Clone)]
 pub enum Content {
-    /// A file on this machine, whose size must still be this when it is read.
+    /// A file on this machine, which must still be as it was when it was looked at.
     File {
         /// Its path.
         path: PathBuf,
         /// Its size when it was looked at.
         bytes: u64,
+        /// When it had been written to then, if that is known.
+        modified: Option<SystemTime>,
         /// Whether it may be executed.
         executable: bool,
     },

@@ -212,6 +212,7 @@ impl<'r> Bench<'r> {
                     from: Content::File {
                         path: near.join(name),
                         bytes: SMALL as u64,
+                        modified: None,
                         executable: false,
                     },
                 })
