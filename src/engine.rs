@@ -11,13 +11,16 @@ mod files;
 mod health;
 mod instance;
 mod launch;
+mod meter;
 mod pace;
 mod preview;
 mod record;
 mod remove;
+mod retrieve;
 mod roster;
 mod shown;
 mod sync;
+mod upload;
 mod worker;
 
 use std::collections::{BTreeMap, HashSet};

@@ -4,6 +4,7 @@
 
 pub mod info;
 pub mod layout;
+pub mod results;
 pub mod state;
 
 use std::collections::BTreeMap;

@@ -71,9 +71,9 @@ pub trait Transport: Send + Sync {
     /// meanwhile is left out.
     async fn get(&self, files: &[Get], watch: &Watcher) -> Result<Vec<Sent>, TransportError>;
 
-    /// Why large files cannot go over SFTP and take the slower way through commands; none if they
-    /// can, or if that was not tried yet.
-    fn without_sftp(&self) -> Option<String> {
+    /// Whether large files can go over SFTP, or why they take the slower way through commands. None
+    /// where nothing stands between.
+    async fn sftp(&self) -> Option<Result<(), String>> {
         None
     }
 

@@ -193,8 +193,18 @@ impl Transport for Ssh {
         send::put(self, files, watch).await
     }
 
-    fn without_sftp(&self) -> Option<String> {
-        self.link.without_sftp()
+    async fn sftp(&self) -> Option<Result<(), String>> {
+        let connection = match self.link.connection().await {
+            Ok(connection) => connection,
+            Err(error) => return Some(Err(error.to_string())),
+        };
+        if !sftp::open_lanes(&connection, 1).await.is_empty() {
+            return Some(Ok(()));
+        }
+        let why = connection.without_sftp().map(str::to_owned);
+        Some(Err(why.unwrap_or_else(|| {
+            "it allows too few sessions (MaxSessions) for one beside the commands".to_owned()
+        })))
     }
 
     fn connected(&self) -> bool {

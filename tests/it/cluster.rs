@@ -7,3 +7,4 @@ mod links;
 #[path = "../support/proxy.rs"]
 mod proxy;
 pub mod rig;
+mod transfers;

@@ -104,6 +104,9 @@ pub(super) async fn copy(
         target
             .set_permissions(before.permissions())
             .map_err(at_target)?;
+        if let Ok(modified) = before.modified() {
+            target.set_modified(modified).map_err(at_target)?;
+        }
         drop(target);
         part.rename(&to).map_err(at_target)?;
         Ok(Sent {

@@ -79,14 +79,6 @@ impl Link {
         matches!(&self.lock().phase, Phase::Up(connection) if !connection.is_closed())
     }
 
-    /// Why the standing connection has no SFTP, if that is known.
-    pub(super) fn without_sftp(&self) -> Option<String> {
-        match &self.lock().phase {
-            Phase::Up(connection) => connection.without_sftp().map(str::to_owned),
-            _ => None,
-        }
-    }
-
     /// Ends the connection and forgets failures. Commands under way are lost.
     pub(super) async fn close(&self) {
         let phase = {
@@ -162,7 +154,7 @@ impl Link {
     }
 
     /// The connection: the standing one if it shows signs of life, else a new one.
-    async fn connection(&self) -> Result<Arc<Connection>, TransportError> {
+    pub(super) async fn connection(&self) -> Result<Arc<Connection>, TransportError> {
         loop {
             let connection = match self.standing()? {
                 Standing::Connection(connection) => connection,

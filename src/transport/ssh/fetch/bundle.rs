@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::fs::Permissions;
 use std::io::{self, Read, Write as _};
 use std::os::unix::fs::PermissionsExt as _;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use sha2::{Digest as _, Sha256};
 use tokio::sync::mpsc;
@@ -174,6 +175,9 @@ fn unpack(
         to.write_all(&bytes).map_err(here)?;
         to.set_permissions(Permissions::from_mode((mode & 0o777) | 0o600))
             .map_err(here)?;
+        if let Ok(date) = entry_date(&entry) {
+            to.set_modified(date).map_err(here)?;
+        }
         part.rename(&file.to).map_err(here)?;
         watch.tell(
             bytes.len() as u64,
@@ -191,6 +195,11 @@ fn unpack(
         ));
     }
     Ok(fetched)
+}
+
+/// When a file was modified.
+fn entry_date<R: Read>(entry: &tar::Entry<'_, R>) -> io::Result<SystemTime> {
+    Ok(UNIX_EPOCH + Duration::from_secs(entry.header().mtime()?))
 }
 
 /// What arrives, as something to read from.

@@ -270,7 +270,7 @@ async fn a_server_without_sftp_is_said_and_served() {
         get(&ssh, &back, &Watcher::default()).await.unwrap();
         assert!(std::fs::read(rig.far.path().join("target")).unwrap() == bytes);
         assert!(std::fs::read(&back.to).unwrap() == bytes);
-        let why = ssh.without_sftp();
+        let why = ssh.sftp().await.unwrap().err();
         match says {
             Some(says) => assert!(
                 why.as_ref().is_some_and(|why| why.contains(says)),
