@@ -1,4 +1,4 @@
-//! Fetching files: large ones over several SFTP sessions, or through the helper where there are none;
+//! Fetching files: large ones over several SFTP sessions, or through the porter where there are none;
 //! small ones together, in one stream.
 //!
 //! Each block is summed at both ends as soon as it is here, while the next ones travel. What an
@@ -18,7 +18,7 @@ use tokio::time::Instant;
 use super::Ssh;
 use super::connection::Connection;
 use super::flow::Flow;
-use super::helper::{Answer, Answers, Asks, get_script};
+use super::porter::{Answer, Answers, Asks, get_script};
 use super::sftp::{LANES, Lane, READ, Trouble, open_lanes};
 use super::transfer::{self, OnDrop, Stop, unless_stopped};
 use crate::transport::blocks::PIECE;
@@ -28,11 +28,11 @@ use state::{Span, Work};
 /// Files below this size travel together.
 const SMALL: u64 = 1024 * 1024;
 
-/// From how many bytes on lanes are opened: they cost four round trips, and through the helper
+/// From how many bytes on lanes are opened: they cost four round trips, and through the porter
 /// alone this much needs one.
 const LANES_FROM: u64 = 4 * 1024 * 1024;
 
-/// Files that one helper takes on.
+/// Files that one porter takes on.
 const TOGETHER: usize = 200;
 
 /// Fetches files. See [`crate::transport::Transport::get`].
@@ -71,7 +71,7 @@ pub(super) async fn get(
 async fn attempt(ssh: &Ssh, work: &Work<'_>) -> Result<(), TransportError> {
     work.begin();
     let paths = work.files.iter().map(|file| &file.from).enumerate();
-    transfer::with_helper(
+    transfer::with_porter(
         ssh,
         "get files",
         get_script(paths),
@@ -113,7 +113,7 @@ async fn move_all(
     let _back = OnDrop(|| asked.give_back(work, flow));
     if lanes.is_empty() {
         tokio::try_join!(
-            ask_helper(work, asks, flow, &asked),
+            ask_porter(work, asks, flow, &asked),
             follow(work, asks, answers, flow, &asked),
         )?;
     } else {
@@ -125,7 +125,7 @@ async fn move_all(
     Ok(())
 }
 
-/// Reads what the helper finds, and compares what is here already.
+/// Reads what the porter finds, and compares what is here already.
 async fn look(work: &Work<'_>, asks: &Asks, answers: &mut Answers) -> Result<(), Stop> {
     loop {
         match Answer::parse(&answers.line().await?) {
@@ -330,7 +330,7 @@ async fn carry(work: &Work<'_>, lane: &Lane, flow: &Flow) -> Result<(), Stop> {
     Ok(())
 }
 
-/// What is asked of the helper, and since when.
+/// What is asked of the porter, and since when.
 #[derive(Default)]
 struct Asked(Mutex<AskedSpans>);
 
@@ -360,8 +360,8 @@ impl Asked {
     }
 }
 
-/// Asks the helper for pieces until there are no more.
-async fn ask_helper(work: &Work<'_>, asks: &Asks, flow: &Flow, asked: &Asked) -> Result<(), Stop> {
+/// Asks the porter for pieces until there are no more.
+async fn ask_porter(work: &Work<'_>, asks: &Asks, flow: &Flow, asked: &Asked) -> Result<(), Stop> {
     while let Some(span) = work.next() {
         // Held before it has room: who waits may be dropped.
         asked.held().insert(span.key(), (span, None));

@@ -1,4 +1,4 @@
-//! Sending files that travel by themselves: over several SFTP sessions, or through the helper where
+//! Sending files that travel by themselves: over several SFTP sessions, or through the porter where
 //! there are none.
 //!
 //! One thread reads each file once, in order, and sums what it hands on, so what is compared at the
@@ -21,7 +21,7 @@ use tokio::time::Instant;
 use super::Ssh;
 use super::connection::Connection;
 use super::flow::Flow;
-use super::helper::{Answer, Answers, Asks, Ended, PutLine, put_script};
+use super::porter::{Answer, Answers, Asks, Ended, PutLine, put_script};
 use super::sftp::{LANES, Lane, PACKET, Trouble, open_lanes};
 use super::transfer::{self, Stop, unless_stopped};
 use crate::transport::blocks::{self, PIECE};
@@ -58,7 +58,7 @@ async fn attempt(ssh: &Ssh, work: &Work<'_>) -> Result<(), TransportError> {
         size: file.size,
         known: *known,
     }));
-    transfer::with_helper(
+    transfer::with_porter(
         ssh,
         "put files",
         script,
@@ -105,7 +105,7 @@ async fn move_all(
     if lanes.is_empty() {
         let _back = transfer::OnDrop(|| flying.give_back(work, flow));
         tokio::try_join!(
-            through_helper(work, asks, flow, &flying),
+            through_porter(work, asks, flow, &flying),
             follow(work, asks, answers, flow, &flying),
         )?;
     } else {
@@ -117,7 +117,7 @@ async fn move_all(
     Ok(())
 }
 
-/// Reads what the helper finds, and asks what of it is right.
+/// Reads what the porter finds, and asks what of it is right.
 async fn look(work: &Work<'_>, asks: &Asks, answers: &mut Answers) -> Result<(), Stop> {
     loop {
         match Answer::parse(&answers.line().await?) {
@@ -146,7 +146,7 @@ async fn look(work: &Work<'_>, asks: &Asks, answers: &mut Answers) -> Result<(),
     Ok(())
 }
 
-/// Asks the helper about what has arrived, until every file has its name.
+/// Asks the porter about what has arrived, until every file has its name.
 async fn follow(
     work: &Work<'_>,
     asks: &Asks,
@@ -206,7 +206,7 @@ async fn clean(work: &Work<'_>, asks: &Asks, answers: &mut Answers) {
         }
         Ok::<(), Ended>(())
     };
-    // A helper that does not answer leaves it to the next attempt, which finds it.
+    // A porter that does not answer leaves it to the next attempt, which finds it.
     let _ = tokio::time::timeout(Duration::from_secs(5), removing).await;
 }
 
@@ -337,7 +337,7 @@ async fn carry(work: &Work<'_>, lane: &Lane, flow: &Flow) -> Result<(), Stop> {
     Ok(())
 }
 
-/// What is handed to the helper, and since when it is on its way.
+/// What is handed to the porter, and since when it is on its way.
 #[derive(Default)]
 struct Flying(Mutex<FlyingChunks>);
 
@@ -362,8 +362,8 @@ impl Flying {
     }
 }
 
-/// Carries pieces through the helper until there are no more.
-async fn through_helper(
+/// Carries pieces through the porter until there are no more.
+async fn through_porter(
     work: &Work<'_>,
     asks: &Asks,
     flow: &Flow,
@@ -387,6 +387,6 @@ async fn through_helper(
 
 impl From<Ended> for Stop {
     fn from(_: Ended) -> Self {
-        Self::Helper
+        Self::Porter
     }
 }

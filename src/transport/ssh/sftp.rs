@@ -1,6 +1,6 @@
 //! SFTP sessions as lanes for the bytes of large files.
 //!
-//! Only bytes travel here: names, checksums and permissions are the business of the helper beside
+//! Only bytes travel here: names, checksums and permissions are the business of the porter beside
 //! it, whose errors have words ("No space left on device" where SFTP says "Failure"). Several lanes,
 //! because a server takes 2 MiB of one channel before it answers, which at a round trip of 40 ms is
 //! 50 MB/s.
@@ -63,7 +63,7 @@ pub(super) struct Lane {
 }
 
 /// Opens lanes: as many as are free, as the server allows, and as leave a session for commands. None
-/// is no error: the helper can carry the bytes as well.
+/// is no error: the porter can carry the bytes as well.
 pub(super) async fn open_lanes(connection: &Arc<Connection>, wanted: usize) -> Vec<Lane> {
     if connection.without_sftp().is_some() {
         return Vec::new();

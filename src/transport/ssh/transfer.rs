@@ -1,4 +1,4 @@
-//! What sending and fetching have in common: a helper for as long as the transfer lasts, new
+//! What sending and fetching have in common: a porter for as long as the transfer lasts, new
 //! attempts when the connection broke, and an end when nothing moves.
 
 use std::future::Future;
@@ -12,7 +12,7 @@ use tokio::time::{sleep, timeout};
 
 use super::Ssh;
 use super::connection::Connection;
-use super::helper::{Answers, Asks};
+use super::porter::{Answers, Asks};
 use crate::shell::Command;
 use crate::transport::process::{Capture, Terms};
 use crate::transport::{TransportError, Watcher};
@@ -20,10 +20,10 @@ use crate::transport::{TransportError, Watcher};
 /// A transfer in which nothing moves for this long is given up.
 const STANDSTILL: Duration = Duration::from_mins(1);
 
-/// How long the helper may take to end when it is no longer needed.
+/// How long the porter may take to end when it is no longer needed.
 const TO_END: Duration = Duration::from_secs(10);
 
-/// The helper's own limit: a standstill is noticed here, not by its conversation.
+/// The porter's own limit: a standstill is noticed here, not by its conversation.
 const FOR_EVER: Duration = Duration::from_hours(24 * 30);
 
 /// Attempts in a row that move nothing, after which a transfer is given up.
@@ -44,8 +44,8 @@ pub(super) enum Stop {
         /// The server's words.
         text: String,
     },
-    /// The helper ended; its conversation knows why.
-    Helper,
+    /// The porter ended; its conversation knows why.
+    Porter,
     /// An SFTP session ended.
     Link,
 }
@@ -149,8 +149,8 @@ where
     }
 }
 
-/// Works with a helper that runs this script.
-pub(super) async fn with_helper<F, Fut>(
+/// Works with a porter that runs this script.
+pub(super) async fn with_porter<F, Fut>(
     ssh: &Ssh,
     what: &'static str,
     script: String,

@@ -52,7 +52,7 @@ struct State {
 
 #[derive(Default)]
 struct FileState {
-    /// Known since the helper found it.
+    /// Known since the porter found it.
     here: Option<Here>,
     blocks: Vec<BlockState>,
     done: u64,
@@ -92,7 +92,7 @@ impl<'a> Work<'a> {
         self.moved.load(Ordering::Relaxed)
     }
 
-    /// Bytes that are to come, as far as known before the helper looks: of unlisted files as many as
+    /// Bytes that are to come, as far as known before the porter looks: of unlisted files as many as
     /// make lanes worth while.
     pub(super) fn expected(&self) -> u64 {
         let state = self.state();
@@ -120,7 +120,7 @@ impl<'a> Work<'a> {
         numbers.for_each(|number| self.consider(number));
     }
 
-    /// Notes what the helper found of a file, and makes or finds its unfinished copy.
+    /// Notes what the porter found of a file, and makes or finds its unfinished copy.
     pub(super) async fn found(
         &self,
         file: usize,
@@ -269,7 +269,7 @@ impl<'a> Work<'a> {
         self.news.notify_one();
     }
 
-    /// What is to be asked of the helper.
+    /// What is to be asked of the porter.
     pub(super) fn question(&self) -> Option<String> {
         self.state().questions.pop_front()
     }

@@ -8,7 +8,7 @@ use tokio::sync::{Notify, mpsc};
 
 use super::reading::{self, Chunk, Outgoing, Read};
 use crate::transport::blocks;
-use crate::transport::ssh::helper::Known;
+use crate::transport::ssh::porter::Known;
 use crate::transport::ssh::transfer::{Pulse, Stop};
 use crate::transport::{Sent, TransportError, Watcher};
 
@@ -138,7 +138,7 @@ impl<'a> Work<'a> {
         }
     }
 
-    /// Notes what the helper found of a file.
+    /// Notes what the porter found of a file.
     pub(super) fn found(&self, file: usize, size: u64, room: Option<u64>, suffix: &str) {
         let mut state = self.state();
         if state.begun {
@@ -336,7 +336,7 @@ impl<'a> Work<'a> {
         self.news.notify_one();
     }
 
-    /// What is to be asked of the helper.
+    /// What is to be asked of the porter.
     pub(super) fn question(&self) -> Option<String> {
         self.state().questions.pop_front()
     }

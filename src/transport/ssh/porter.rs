@@ -99,7 +99,7 @@ fn with_sizes(script: &str) -> String {
         .replace("PIECE", &PIECE.to_string())
 }
 
-/// What is known of an unfinished file before the helper looks.
+/// What is known of an unfinished file before the porter looks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Known {
     /// Nothing: another process may be writing to it.
@@ -119,7 +119,7 @@ pub(super) struct PutLine<'a> {
     pub(super) known: Known,
 }
 
-/// The helper of a transfer to the cluster.
+/// The porter of a transfer to the cluster.
 pub(super) fn put_script<'a>(files: impl Iterator<Item = PutLine<'a>>) -> String {
     let mut script = with_sizes(SUM) + PUT;
     for file in files {
@@ -140,7 +140,7 @@ pub(super) fn put_script<'a>(files: impl Iterator<Item = PutLine<'a>>) -> String
     script + &with_sizes(PUT_LOOP)
 }
 
-/// The helper of a transfer from the cluster.
+/// The porter of a transfer from the cluster.
 pub(super) fn get_script<'a>(files: impl Iterator<Item = (usize, &'a RemotePath)>) -> String {
     let mut script = with_sizes(SUM) + GET;
     for (number, path) in files {
@@ -149,11 +149,11 @@ pub(super) fn get_script<'a>(files: impl Iterator<Item = (usize, &'a RemotePath)
     script + &with_sizes(GET_LOOP)
 }
 
-/// The near end of the helper's standard input.
+/// The near end of the porter's standard input.
 #[derive(Clone)]
 pub(super) struct Asks(mpsc::Sender<Result<Piece, TransportError>>);
 
-/// The helper has ended; the conversation knows why.
+/// The porter has ended; the conversation knows why.
 #[derive(Debug)]
 pub(super) struct Ended;
 
@@ -187,14 +187,14 @@ impl Asks {
         self.0.send(Ok(piece)).await.map_err(|_| Ended)
     }
 
-    /// Says that nothing more is asked: the helper ends.
+    /// Says that nothing more is asked: the porter ends.
     pub(super) async fn end(self) {
         // One that has ended already needs no telling.
         let _ = self.0.send(Ok(Piece::End)).await;
     }
 }
 
-/// The helper's answers, as they come.
+/// The porter's answers, as they come.
 pub(super) struct Answers {
     arriving: mpsc::UnboundedReceiver<Vec<u8>>,
     held: Vec<u8>,
