@@ -89,7 +89,7 @@ impl Engine {
         if wanted.is_empty() && patterns.is_some() {
             return Err(Error::bad_param(
                 "patterns",
-                &format!("match none of the job's {} files", listed.len()),
+                format!("match none of the job's {} files", listed.len()),
             )
             .hinted("`listFiles` shows them; patterns are matched against `path`.")
             .of_job(id));
@@ -178,7 +178,7 @@ fn parse(patterns: &[String]) -> Result<Vec<Pattern>> {
         .iter()
         .map(|text| {
             Pattern::new(text)
-                .map_err(|why| Error::bad_param("patterns", &format!("{text:?}: {}", why.msg)))
+                .map_err(|why| Error::bad_param("patterns", format!("{text:?}: {}", why.msg)))
         })
         .collect()
 }

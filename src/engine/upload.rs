@@ -312,6 +312,7 @@ fn is_large(file: &LocalFile) -> bool {
     file.content.is_none() && file.bytes >= LARGE
 }
 
+#[allow(clippy::needless_pass_by_value, reason = "it stands in map_err")]
 fn bad(why: BadPath) -> Error {
     Error::new(ErrorKind::SettingsInvalid, format!("{why}."))
 }
