@@ -67,5 +67,5 @@ async fn a_large_input_is_listed_summed_and_reused() {
         )
     });
     assert_ne!(copies[0], copies[1]);
-    client.close_input().await;
+    assert_eq!(client.finish().await, 0);
 }
