@@ -30,6 +30,11 @@ fn main() {
     if !std::env::args().any(|arg| arg == "--bench") {
         return;
     }
+    if let Some(port) =
+        std::env::args().find_map(|arg| Some(arg.strip_prefix("--proxy-to=")?.parse().ok()?))
+    {
+        return transfer::be_proxy(port);
+    }
     // A part alone: `cargo bench -- transfer`.
     let asked = |part: &str| {
         let mut parts = std::env::args()

@@ -1,5 +1,6 @@
 //! Files over SSH beside OpenSSH's own `sftp` and `rsync`, all over connections that stand.
 
+use std::io::{BufRead as _, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::Arc;
@@ -27,22 +28,39 @@ pub fn run() {
         .build()
         .unwrap();
     let direct: u16 = env("NRT_SSH_PORT").parse().unwrap();
-    // The network has a runtime of its own: what it costs is not ours.
-    let network = tokio::runtime::Builder::new_multi_thread()
-        .worker_threads(1)
-        .enable_all()
-        .build()
+    // The network is a process of its own: its memory and time are not ours.
+    let mut network = Command::new(std::env::current_exe().unwrap())
+        .args(["--bench".to_owned(), format!("--proxy-to={direct}")])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
         .unwrap();
-    let delayed = network
-        .block_on(Proxy::start(direct, Duration::from_millis(20)))
-        .unwrap();
-    for (name, port) in [("0 ms", direct), ("40 ms round trip", delayed.port())] {
+    let mut line = String::new();
+    let said = network.stdout.as_mut().unwrap();
+    BufReader::new(said).read_line(&mut line).unwrap();
+    let delayed: u16 = line.trim().parse().unwrap();
+    for (name, port) in [("0 ms", direct), ("40 ms round trip", delayed)] {
         println!("\nFiles at {name} (over a connection that stands; ratio: theirs to ours):\n");
         let bench = Bench::new(&runtime, port);
         bench.large();
         bench.small();
         bench.status_meanwhile();
     }
+    network.kill().unwrap();
+    network.wait().unwrap();
+}
+
+/// Is the network for another process: says its port and goes on until it is ended.
+pub fn be_proxy(to: u16) {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .unwrap();
+    runtime.block_on(async {
+        let proxy = Proxy::start(to, Duration::from_millis(20)).await.unwrap();
+        println!("{}", proxy.port());
+        std::future::pending::<()>().await;
+    });
 }
 
 struct Bench<'r> {

@@ -9,7 +9,7 @@ use std::time::Duration;
 use futures_util::FutureExt as _;
 use russh::client::{self, Handle, Msg};
 use russh::keys::Algorithm;
-use russh::{Channel, ChannelMsg, Disconnect, Preferred, SshId};
+use russh::{Channel, ChannelMsg, Disconnect, Preferred, SshId, cipher};
 use tokio::net::TcpStream;
 use tokio::sync::Semaphore;
 use tokio::time::{Instant, sleep, timeout, timeout_at};
@@ -354,10 +354,20 @@ fn config(settings: &SshSettings, book: &Book) -> client::Config {
         nodelay: true,
         preferred: Preferred {
             key: Cow::Owned(keys),
+            cipher: Cow::Owned(ciphers()),
             ..Preferred::DEFAULT
         },
         ..client::Config::default()
     }
+}
+
+/// AES-GCM before the usual first choice, ChaCha20: processors of servers and laptops have had
+/// instructions for it for a decade, and the ciphering of both ends is what a fast line waits for.
+fn ciphers() -> Vec<cipher::Name> {
+    let fast = [cipher::AES_128_GCM, cipher::AES_256_GCM];
+    let usual = Preferred::DEFAULT.cipher.iter().copied();
+    let others = usual.filter(|name| !fast.contains(name));
+    fast.into_iter().chain(others).collect()
 }
 
 /// The type a key of this algorithm is recorded as: RSA keys have one name whatever the hash.

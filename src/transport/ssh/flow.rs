@@ -12,7 +12,7 @@ use std::time::Duration;
 use tokio::sync::Notify;
 
 /// What a transfer may add to the delay of others.
-const PATIENCE: Duration = Duration::from_millis(20);
+const PATIENCE: Duration = Duration::from_millis(10);
 
 /// Bytes that may always be on their way, or nothing would move.
 const FLOOR: u64 = 128 * 1024;
@@ -193,7 +193,7 @@ mod tests {
 
     #[test]
     fn a_slow_line_is_not_flooded() {
-        // 10 MB/s and 40 ms: the line holds 400 kB, and 20 ms more may wait.
+        // 10 MB/s and 40 ms: the line holds 400 kB, and 20 ms more (half the way) may wait.
         let limit = settle(
             &mut Window::new(CEILING),
             10_000_000,
