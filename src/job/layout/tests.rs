@@ -410,7 +410,7 @@ fn the_scripts_mean_the_same_to_every_sh() {
     for sh in shells.iter().filter(|sh| Path::new(sh[0]).exists()) {
         let dir = tempfile::tempdir().unwrap();
         let job = here(dir.path());
-        let upload = |token| upload_script(&job.spec.project_dir, token, ".sums").unwrap();
+        let upload = |token| upload_script(&job.spec.project_dir, token, ".sums", &[]).unwrap();
         let good = bundle(&FILES, false);
         let broken = run_by(sh, &upload("t1"), &good[..good.len() / 2]);
         assert_eq!(broken.0, 71, "{sh:?}: {}", broken.1);
