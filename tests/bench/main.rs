@@ -31,7 +31,7 @@ fn main() {
         return;
     }
     if let Some(port) =
-        std::env::args().find_map(|arg| Some(arg.strip_prefix("--proxy-to=")?.parse().ok()?))
+        std::env::args().find_map(|arg| arg.strip_prefix("--proxy-to=")?.parse().ok())
     {
         return transfer::be_proxy(port);
     }

@@ -361,7 +361,7 @@ fn config(settings: &SshSettings, book: &Book) -> client::Config {
     }
 }
 
-/// AES-GCM before the usual first choice, ChaCha20: processors of servers and laptops have had
+/// AES-GCM before the usual first choice: processors of servers and laptops have had
 /// instructions for it for a decade, and the ciphering of both ends is what a fast line waits for.
 fn ciphers() -> Vec<cipher::Name> {
     let fast = [cipher::AES_128_GCM, cipher::AES_256_GCM];
