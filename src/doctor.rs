@@ -1,6 +1,6 @@
 //! What may keep jobs from running on a cluster, and what to do about it.
 //!
-//! One remote command gathers everything ([`doctor_command`]); [`judge`] makes checks of its answer
+//! One remote command gathers everything but how files travel ([`doctor_command`]); [`judge`] makes checks of its answer
 //! and is pure, as is everything else here but [`run`].
 
 mod judge;
@@ -61,7 +61,7 @@ impl Check {
     }
 }
 
-/// Looks at a cluster through one remote command. Never fails: a link that does not stand is a
+/// Looks at a cluster through one remote command, and tries its SFTP. Never fails: a link that does not stand is a
 /// check that failed.
 ///
 /// A login that needs a person asks `person`.
@@ -76,7 +76,12 @@ pub async fn run(
         transport.run(&doctor_command(cluster)).await
     };
     let mut checks = match looked.await {
-        Ok(output) => judge(cluster, &output, began.elapsed(), Timestamp::now()),
+        Ok(output) => {
+            let took = began.elapsed();
+            let mut checks = judge(cluster, &output, took, Timestamp::now());
+            checks.extend(transport.sftp().await.map(sftp));
+            checks
+        }
         Err(error) => vec![link_failure(cluster, &error)],
     };
     let remarks = transport.remarks().into_iter();
@@ -85,6 +90,18 @@ pub async fn run(
         Check::note("ssh config", what, hint)
     }));
     checks
+}
+
+/// How large files travel.
+fn sftp(found: Result<(), String>) -> Check {
+    match found {
+        Ok(()) => Check::fine("sftp", "large files travel over several channels"),
+        Err(why) => Check::note(
+            "sftp",
+            format!("large files go through commands, in one channel: {why}"),
+            "That is slower where the cluster is far away. A site switches SFTP on with `Subsystem sftp internal-sftp` in its sshd_config.",
+        ),
+    }
 }
 
 /// What reading config.toml came to, as the first check.

@@ -12,14 +12,17 @@ mod health;
 mod instance;
 mod launch;
 mod login;
+mod meter;
 mod pace;
 mod preview;
 mod prompts;
 mod record;
 mod remove;
+mod retrieve;
 mod roster;
 mod shown;
 mod sync;
+mod upload;
 mod worker;
 
 use std::collections::{BTreeMap, HashSet};

@@ -1,7 +1,7 @@
 //! A standing connection, and the shells in it.
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
 use futures_util::FutureExt as _;
@@ -12,13 +12,21 @@ use tokio::time::{sleep, timeout};
 use tokio_util::sync::CancellationToken;
 
 use super::client::Signs;
+use super::flow::Flow;
 use super::route::Route;
+use super::sftp::LANES;
 use super::{READY_FOR, SshSettings};
 use crate::transport::process::LINE;
 
 /// Commands side by side. OpenSSH allows ten sessions (`MaxSessions`) but frees one only when its
 /// process is gone: of 100 commands, eight at once ran into the limit 7 to 14 times, five never.
 pub(super) const SLOTS: usize = 5;
+
+/// Most that is on its way to the cluster: the window an OpenSSH server grants, for each lane.
+const MOST_UP: u64 = LANES as u64 * 2 * 1024 * 1024;
+
+/// Most that is on its way from the cluster. It is what may wait here in memory.
+const MOST_DOWN: u64 = 12 * 1024 * 1024;
 
 /// How long a connection that was silent may take to answer before it is replaced.
 const TO_ANSWER: Duration = Duration::from_secs(5);
@@ -28,6 +36,12 @@ pub(super) struct Connection {
     route: Route,
     signs: Arc<Signs>,
     slots: Arc<Semaphore>,
+    /// Places for SFTP sessions.
+    lanes: Arc<Semaphore>,
+    /// What transfers have on their way, to the cluster and from it.
+    flows: [Flow; 2],
+    /// Why there is no SFTP, once that is known.
+    without_sftp: OnceLock<String>,
     /// A shell started ahead for the next command.
     ready: Mutex<Option<Channel<Msg>>>,
     /// Whether one is being started.
@@ -57,6 +71,9 @@ impl Connection {
             signs: Arc::clone(&route.signs),
             route,
             slots: Arc::new(Semaphore::new(SLOTS)),
+            lanes: Arc::new(Semaphore::new(LANES)),
+            flows: [Flow::new(MOST_UP), Flow::new(MOST_DOWN)],
+            without_sftp: OnceLock::new(),
             ready: Mutex::new(None),
             starting: AtomicBool::new(false),
             commands: AtomicU64::new(0),
@@ -129,6 +146,71 @@ impl Connection {
             .unwrap_or(Err(russh::Error::ConnectionTimeout))?;
         channel.exec(true, LINE).await?;
         Ok(channel)
+    }
+
+    /// Opens a channel, for SFTP.
+    pub(super) async fn open_channel(&self) -> Result<Channel<Msg>, russh::Error> {
+        timeout(self.patience, self.route.handle.channel_open_session())
+            .await
+            .unwrap_or(Err(russh::Error::ConnectionTimeout))
+    }
+
+    /// The places for SFTP sessions.
+    pub(super) fn lanes(&self) -> &Arc<Semaphore> {
+        &self.lanes
+    }
+
+    /// What transfers have on their way to the cluster.
+    pub(super) fn flow_up(&self) -> &Flow {
+        let [up, _] = &self.flows;
+        up
+    }
+
+    /// What transfers have on their way from the cluster.
+    pub(super) fn flow_down(&self) -> &Flow {
+        let [_, down] = &self.flows;
+        down
+    }
+
+    /// Why there is no SFTP, if that is known.
+    pub(super) fn without_sftp(&self) -> Option<&str> {
+        self.without_sftp.get().map(String::as_str)
+    }
+
+    /// Notes that there is no SFTP.
+    pub(super) fn note_without_sftp(&self, why: &str) {
+        if self.without_sftp.set(why.to_owned()).is_ok() {
+            tracing::warn!(
+                place = %self.place, why,
+                "large files go through commands, in one channel, instead of over SFTP"
+            );
+        }
+    }
+
+    /// Whether there is a session left for a command, and holds on to it: the shell that waits.
+    pub(super) async fn keeps_room(&self) -> bool {
+        if self.ready().is_some() {
+            return true;
+        }
+        let Ok(channel) = self.start_shell().await else {
+            return false;
+        };
+        if let Some(spare) = self.put_by(channel) {
+            // The shell reads the end of its input and ends.
+            let _ = spare.eof().await;
+        }
+        true
+    }
+
+    /// Keeps a shell for the next command, or returns one that is not needed.
+    fn put_by(&self, channel: Channel<Msg>) -> Option<Channel<Msg>> {
+        let mut ready = self.ready();
+        if self.shell_ahead && ready.is_none() {
+            *ready = Some(channel);
+            None
+        } else {
+            Some(channel)
+        }
     }
 
     /// Takes the shell started ahead, unless the server has ended it meanwhile.

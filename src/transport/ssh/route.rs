@@ -11,7 +11,7 @@ use futures_util::FutureExt as _;
 use futures_util::future::BoxFuture;
 use russh::client::{self, Handle};
 use russh::keys::Algorithm;
-use russh::{Disconnect, Preferred, SshId};
+use russh::{Disconnect, Preferred, SshId, cipher};
 use tokio::time::{Instant, timeout};
 
 use super::asker::Asker;
@@ -188,10 +188,20 @@ fn config(target: &Target, book: &Book) -> client::Config {
         preferred: Preferred {
             key: Cow::Owned(keys),
             host_key_certificates: Cow::Owned(certificates),
+            cipher: Cow::Owned(ciphers()),
             ..Preferred::DEFAULT
         },
         ..client::Config::default()
     }
+}
+
+/// AES-GCM before the usual first choice: processors of servers and laptops have had
+/// instructions for it for a decade, and the ciphering of both ends is what a fast line waits for.
+fn ciphers() -> Vec<cipher::Name> {
+    let fast = [cipher::AES_128_GCM, cipher::AES_256_GCM];
+    let usual = Preferred::DEFAULT.cipher.iter().copied();
+    let others = usual.filter(|name| !fast.contains(name));
+    fast.into_iter().chain(others).collect()
 }
 
 /// The type a key of this algorithm is recorded as: RSA keys have one name whatever the hash.

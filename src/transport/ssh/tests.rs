@@ -10,6 +10,7 @@ mod proxy;
 mod routes;
 mod server;
 mod sessions;
+mod transfers;
 
 use std::path::Path;
 use std::time::Duration;
