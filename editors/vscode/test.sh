@@ -31,7 +31,7 @@ check types npx tsc --noEmit
 check bundle node build.mjs
 if (($# == 0)); then
     node build.mjs --tests
-    unit=$(node --test dist/unit/) || true
+    unit=$(node --test --test-reporter=tap dist/unit/*.test.js) || true
     grep -A 20 '^not ok' <<<"$unit" || true
     p=$(sed -n 's/^# pass //p' <<<"$unit") f=$(sed -n 's/^# fail //p' <<<"$unit")
     echo "unit tests: $p passed, $f failed"
