@@ -79,6 +79,7 @@ fn the_python_script_drives_a_job() {
         .arg(&script)
         .arg(demo.join("water/equil/water.namd"))
         .env("NAMDRUNNER_HOME", &home)
+        .env("NAMDRUNNER_LINGER", "0s")
         .env("NAMD_STANDIN_SECONDS_PER_1000_STEPS", "0.2")
         .env("PATH", path)
         .stderr(Stdio::inherit())

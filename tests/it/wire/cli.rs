@@ -5,9 +5,8 @@ use std::process::Stdio;
 use serde_json::{Value, json};
 use tempfile::tempdir;
 use tokio::io::AsyncWriteExt as _;
-use tokio::process::Command;
 
-use crate::support::client::binary;
+use crate::support::client::program;
 
 struct Ended {
     code: i32,
@@ -17,13 +16,11 @@ struct Ended {
 
 async fn run(arguments: &[&str], input: &str) -> Ended {
     let home = tempdir().unwrap();
-    let mut child = Command::new(binary())
+    let mut child = program(home.path())
         .args(arguments)
-        .env("NAMDRUNNER_HOME", home.path())
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
-        .kill_on_drop(true)
         .spawn()
         .unwrap();
     let mut stdin = child.stdin.take().unwrap();
@@ -137,8 +134,8 @@ async fn the_schema_is_printed_or_written() {
 #[tokio::test]
 async fn logs_go_to_the_file_and_warnings_to_stderr() {
     let home = tempdir().unwrap();
-    let output = Command::new(binary())
-        .env("NAMDRUNNER_HOME", home.path())
+    let output = program(home.path())
+        .args(["serve", "--standalone"])
         .env("NAMDRUNNER_LOG", "debug")
         .stdin(Stdio::null())
         .output()
