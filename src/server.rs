@@ -19,6 +19,7 @@
 pub mod daemon;
 pub mod forward;
 pub mod framing;
+mod language;
 pub mod link;
 mod message;
 mod notices;

@@ -80,7 +80,11 @@ impl Place {
     }
 
     async fn run(&self, arguments: &[&str]) -> (i32, String, String) {
-        let output = program(&self.home()).args(arguments).output().await.unwrap();
+        let output = program(&self.home())
+            .args(arguments)
+            .output()
+            .await
+            .unwrap();
         (
             output.status.code().unwrap(),
             String::from_utf8(output.stdout).unwrap(),
@@ -112,7 +116,10 @@ fn creation(place: &Place, config: &str) -> Value {
 
 async fn create(client: &mut Client, place: &Place, config: &str) -> String {
     let created = client.request("createJob", creation(place, config)).await;
-    created.unwrap()["job"]["jobId"].as_str().unwrap().to_owned()
+    created.unwrap()["job"]["jobId"]
+        .as_str()
+        .unwrap()
+        .to_owned()
 }
 
 fn signal(pid: u32, name: &str) {
@@ -126,7 +133,10 @@ fn signal(pid: u32, name: &str) {
 async fn until(what: &str, so: impl Fn() -> bool) {
     let begun = Instant::now();
     while !so() {
-        assert!(begun.elapsed() < PATIENCE, "{what}: not within {PATIENCE:?}");
+        assert!(
+            begun.elapsed() < PATIENCE,
+            "{what}: not within {PATIENCE:?}"
+        );
         tokio::time::sleep(Duration::from_millis(5)).await;
     }
 }
@@ -188,7 +198,10 @@ impl Inside {
 /// How much memory a process holds, in MiB (Linux).
 fn resident_mib(pid: u32) -> f64 {
     let text = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap();
-    let line = text.lines().find(|line| line.starts_with("VmRSS:")).unwrap();
+    let line = text
+        .lines()
+        .find(|line| line.starts_with("VmRSS:"))
+        .unwrap();
     let kib: f64 = line.split_whitespace().nth(1).unwrap().parse().unwrap();
     kib / 1024.0
 }

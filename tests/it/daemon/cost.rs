@@ -12,7 +12,9 @@ use namdrunner::engine::owner;
 /// Logins of the test user that sshd has logged, from anywhere.
 fn logins() -> usize {
     let log = std::fs::read_to_string(cluster_env("NRT_SSHD_LOG")).unwrap();
-    log.lines().filter(|line| line.contains("Accepted publickey")).count()
+    log.lines()
+        .filter(|line| line.contains("Accepted publickey"))
+        .count()
 }
 
 /// What `squeue` has asked of slurmctld since it started, by sdiag's count of the user's requests.
@@ -51,7 +53,10 @@ async fn cost_of(editors: usize, time: Duration) -> (usize, u64, u64) {
     });
     let created = first.request("createJob", params).await.unwrap();
     let id = created["job"]["jobId"].clone();
-    first.request("submit", json!({"jobId": id, "wait": true})).await.unwrap();
+    first
+        .request("submit", json!({"jobId": id, "wait": true}))
+        .await
+        .unwrap();
     let begun = Instant::now();
     for client in &mut clients {
         client
@@ -62,11 +67,17 @@ async fn cost_of(editors: usize, time: Duration) -> (usize, u64, u64) {
     while begun.elapsed() < time {
         clients[0].expect_notification("syncCompleted").await;
     }
-    let status = clients[0].request("clusterStatus", json!({"cluster": "test"})).await.unwrap();
+    let status = clients[0]
+        .request("clusterStatus", json!({"cluster": "test"}))
+        .await
+        .unwrap();
     let looks = status["queriesLastHour"].as_u64().unwrap();
     let requests = queue_requests() - requests_before;
     let logins = logins() - logins_before;
-    clients[0].request("cancel", json!({"jobId": id})).await.unwrap();
+    clients[0]
+        .request("cancel", json!({"jobId": id}))
+        .await
+        .unwrap();
     clients[0]
         .expect_notification_where("jobStatusChanged", |told| told["to"] == "CANCELLED")
         .await;
@@ -92,7 +103,10 @@ async fn one_five_and_twenty_editors_cost_the_same() {
     }
     for (editors, logins, looks, took) in costs {
         // Other tests log in at the same time when they share the cluster; none of these does twice.
-        assert!(looks as f64 <= took.as_secs_f64() + 6.0, "{editors}: {looks} looks in {took:?}");
+        assert!(
+            looks as f64 <= took.as_secs_f64() + 6.0,
+            "{editors}: {looks} looks in {took:?}"
+        );
         assert!(logins >= 1, "{editors}: {logins}");
         if std::env::var_os("NAMDRUNNER_TEST_ALONE").is_some() {
             assert_eq!(logins, 1, "{editors}");
@@ -115,7 +129,9 @@ async fn a_daemon_that_is_killed_at_any_moment_submits_once() {
         });
         let created = client.request("createJob", params).await.unwrap();
         let id = created["job"]["jobId"].clone();
-        let submit = client.start("submit", json!({"jobId": id, "wait": true})).await;
+        let submit = client
+            .start("submit", json!({"jobId": id, "wait": true}))
+            .await;
         // Somewhere in the some 200 ms that a submission takes here.
         tokio::time::sleep(Duration::from_millis(seed * 83 % 250)).await;
         let pid = owner::noted(&rig.home().join("data")).unwrap().pid;
@@ -124,14 +140,23 @@ async fn a_daemon_that_is_killed_at_any_moment_submits_once() {
         if let Err(error) = &answer {
             assert_eq!(error["data"]["kind"], "serverLost", "seed {seed}: {error}");
         }
-        let mut job = client.request("jobStatus", json!({"jobId": id})).await.unwrap();
+        let mut job = client
+            .request("jobStatus", json!({"jobId": id}))
+            .await
+            .unwrap();
         if job["job"]["attempt"].is_null() {
             // The intent had not reached the disk: as the error says, look, and repeat.
-            client.request("submit", json!({"jobId": id})).await.unwrap();
+            client
+                .request("submit", json!({"jobId": id}))
+                .await
+                .unwrap();
         }
         while job["job"]["status"] != "COMPLETED" {
             client.wait_for_news(Duration::from_secs(1)).await;
-            job = client.request("jobStatus", json!({"jobId": id})).await.unwrap();
+            job = client
+                .request("jobStatus", json!({"jobId": id}))
+                .await
+                .unwrap();
             assert_ne!(job["job"]["status"], "FAILED", "seed {seed}: {job}");
         }
         let submissions = crate::cluster::rig::submissions_below(&rig.scratch_root);

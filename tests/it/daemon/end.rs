@@ -23,12 +23,20 @@ async fn status_and_stop() {
     editor.request("listJobs", json!({})).await.unwrap();
     let pid = place.daemon();
     let status = place.status().await;
-    assert_eq!((&status["pid"], &status["clients"][0]["name"]), (&json!(pid), &json!("Neovim")));
+    assert_eq!(
+        (&status["pid"], &status["clients"][0]["name"]),
+        (&json!(pid), &json!("Neovim"))
+    );
     assert_eq!(status["clusters"][0]["name"], "local");
     assert_eq!(status["dataDir"], json!(place.data_dir()));
     let (code, text, _) = place.run(&["status"]).await;
     assert_eq!(code, 0);
-    for word in [&pid.to_string(), "Neovim", "local: ", "queries in the last hour"] {
+    for word in [
+        &pid.to_string(),
+        "Neovim",
+        "local: ",
+        "queries in the last hour",
+    ] {
         assert!(text.contains(word), "{word} is not in\n{text}");
     }
     let (code, text, _) = place.run(&["stop"]).await;
@@ -62,7 +70,10 @@ async fn jobs_are_watched_to_their_end_when_no_client_is_there() {
     editor.at_ease();
     editor.initialize().await;
     let id = create(&mut editor, &place, "quick.namd").await;
-    editor.request("submit", json!({"jobId": id})).await.unwrap();
+    editor
+        .request("submit", json!({"jobId": id}))
+        .await
+        .unwrap();
     let pid = place.daemon();
     assert_eq!(editor.shut_down().await, 0);
     let mut status = place.status().await;
@@ -72,7 +83,9 @@ async fn jobs_are_watched_to_their_end_when_no_client_is_there() {
     }
     assert_eq!(status["clients"], json!([]));
     // What was seen while nobody was there is in the history.
-    let (_, text, _) = place.run(&["call", "jobStatus", &json!({"jobId": id}).to_string()]).await;
+    let (_, text, _) = place
+        .run(&["call", "jobStatus", &json!({"jobId": id}).to_string()])
+        .await;
     let job: Value = serde_json::from_str(&text).unwrap();
     assert_eq!(job["job"]["status"], "COMPLETED");
     assert_eq!(place.daemon(), pid);
@@ -84,14 +97,26 @@ async fn jobs_do_not_keep_it_where_they_may_not() {
     let place = Place::new();
     let mut editor = place.editor().await;
     let id = create(&mut editor, &place, "lingers.namd").await;
-    editor.request("submit", json!({"jobId": id, "wait": true})).await.unwrap();
+    editor
+        .request("submit", json!({"jobId": id, "wait": true}))
+        .await
+        .unwrap();
     assert_eq!(editor.shut_down().await, 0);
     place.until_free().await;
     // The job lives, and the next daemon knows it.
     let mut editor = place.editor().await;
-    let job = editor.request("jobStatus", json!({"jobId": id, "sync": true})).await.unwrap();
-    assert!(["PENDING", "RUNNING"].contains(&job["job"]["status"].as_str().unwrap()), "{job}");
-    editor.request("cancel", json!({"jobId": id})).await.unwrap();
+    let job = editor
+        .request("jobStatus", json!({"jobId": id, "sync": true}))
+        .await
+        .unwrap();
+    assert!(
+        ["PENDING", "RUNNING"].contains(&job["job"]["status"].as_str().unwrap()),
+        "{job}"
+    );
+    editor
+        .request("cancel", json!({"jobId": id}))
+        .await
+        .unwrap();
     assert_eq!(editor.shut_down().await, 0);
 }
 
@@ -101,12 +126,18 @@ async fn a_signal_ends_it_in_order() {
     let mut editor = place.editor().await;
     let id = create(&mut editor, &place, "quick.namd").await;
     // The step is under way when the signal comes, or about to be: it finishes.
-    editor.request("submit", json!({"jobId": id})).await.unwrap();
+    editor
+        .request("submit", json!({"jobId": id}))
+        .await
+        .unwrap();
     let socket = owner::noted(&place.data_dir()).unwrap().socket;
     super::signal(place.daemon(), "TERM");
     place.until_free().await;
     assert!(!super::exists(&socket));
-    let job = editor.request("jobStatus", json!({"jobId": id})).await.unwrap();
+    let job = editor
+        .request("jobStatus", json!({"jobId": id}))
+        .await
+        .unwrap();
     assert_eq!(job["job"]["attempt"], 1, "{job}");
     assert_ne!(job["job"]["phase"], "staged", "{job}");
     assert_eq!(editor.shut_down().await, 0);
@@ -121,7 +152,10 @@ async fn it_ends_when_its_data_directory_is_gone() {
     editor.at_ease();
     editor.initialize().await;
     let id = create(&mut editor, &place, "lingers.namd").await;
-    editor.request("submit", json!({"jobId": id, "wait": true})).await.unwrap();
+    editor
+        .request("submit", json!({"jobId": id, "wait": true}))
+        .await
+        .unwrap();
     let pid = place.daemon();
     assert_eq!(editor.shut_down().await, 0);
     let process = std::path::PathBuf::from(format!("/proc/{pid}"));
@@ -130,6 +164,9 @@ async fn it_ends_when_its_data_directory_is_gone() {
     until("the daemon ends", || !process.exists()).await;
     std::fs::rename(&away, place.data_dir()).unwrap();
     let mut editor = place.editor().await;
-    editor.request("cancel", json!({"jobId": id})).await.unwrap();
+    editor
+        .request("cancel", json!({"jobId": id}))
+        .await
+        .unwrap();
     assert_eq!(editor.shut_down().await, 0);
 }

@@ -8,8 +8,8 @@ use tokio::time::timeout;
 
 use super::{Inside, Place, create};
 use crate::support::client::{Client, PATIENCE};
-use namdrunner::server::daemon::way::Way;
 use namdrunner::server::daemon::Speaker;
+use namdrunner::server::daemon::way::Way;
 use namdrunner::server::forward::forward;
 
 #[tokio::test]
@@ -84,9 +84,8 @@ async fn a_client_that_reads_nothing_is_dropped_and_holds_nobody_up() {
     let subscribed = lines.next_line().await.unwrap().unwrap();
     assert!(subscribed.contains("storeId"), "{subscribed}");
 
-    let mut quick = Client::over_pipe(|reader, writer| {
-        forward(reader, writer, way(), Default::default())
-    });
+    let mut quick =
+        Client::over_pipe(|reader, writer| forward(reader, writer, way(), Default::default()));
     let id = create(&mut quick, &place, "quick.namd").await;
     let mut worst = Duration::ZERO;
     for n in 0..CHANGES {

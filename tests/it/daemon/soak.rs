@@ -37,8 +37,13 @@ impl Listener {
     /// Takes what has been told up to a change.
     async fn hear(&mut self, until: u64) {
         while self.last < until {
-            let told = self.client.take(|message| message["params"]["seq"].is_u64()).await;
-            let seq = told.expect("the daemon is there")["params"]["seq"].as_u64().unwrap();
+            let told = self
+                .client
+                .take(|message| message["params"]["seq"].is_u64())
+                .await;
+            let seq = told.expect("the daemon is there")["params"]["seq"]
+                .as_u64()
+                .unwrap();
             assert!(seq > self.last, "{seq} after {}", self.last);
             if self.last > 0 && seq != self.last + 1 {
                 self.gaps += 1;
@@ -66,7 +71,10 @@ async fn many_clients_for_long() {
     }
     // Some of them run, one after another: the poller and the steps are at work.
     for id in ids.iter().take(20) {
-        writer.request("submit", json!({"jobId": id})).await.unwrap();
+        writer
+            .request("submit", json!({"jobId": id}))
+            .await
+            .unwrap();
     }
     let begun = Instant::now();
     let mut seen = Vec::new();
@@ -78,7 +86,10 @@ async fn many_clients_for_long() {
             writer.request("updateJob", params).await.unwrap();
         }
         writer.forget_news();
-        let newest = writer.request("listJobs", json!({"limit": 1})).await.unwrap();
+        let newest = writer
+            .request("listJobs", json!({"limit": 1}))
+            .await
+            .unwrap();
         let newest = newest["seq"].as_u64().unwrap();
         for listener in &mut listeners {
             listener.hear(newest).await;
@@ -100,7 +111,9 @@ async fn many_clients_for_long() {
         begun.elapsed()
     );
     assert!(late < early * 1.3 + 4.0, "memory grows: {seen:?}");
-    let threads = std::fs::read_dir(format!("/proc/{pid}/task")).unwrap().count();
+    let threads = std::fs::read_dir(format!("/proc/{pid}/task"))
+        .unwrap()
+        .count();
     assert!(threads < 40, "{threads} threads");
     for listener in listeners {
         assert_eq!(listener.gaps, 0);

@@ -64,7 +64,10 @@ async fn it_has_a_session_of_its_own_and_nothing_of_the_terminal() {
     // The fields behind the name: state, parent, group, session, terminal.
     let (name, rest) = stat.rsplit_once(')').unwrap();
     let fields: Vec<&str> = rest.split_whitespace().collect();
-    assert_eq!((fields[2], fields[3]), (pid.to_string().as_str(), pid.to_string().as_str()));
+    assert_eq!(
+        (fields[2], fields[3]),
+        (pid.to_string().as_str(), pid.to_string().as_str())
+    );
     assert_eq!(fields[4], "0", "no terminal");
     assert!(name.contains("namdrunner"), "{name}");
     for descriptor in 0..3 {
@@ -72,7 +75,9 @@ async fn it_has_a_session_of_its_own_and_nothing_of_the_terminal() {
         assert_eq!(target.to_str().unwrap(), "/dev/null", "{descriptor}");
     }
     assert_eq!(
-        std::fs::read_link(format!("/proc/{pid}/cwd")).unwrap().to_str(),
+        std::fs::read_link(format!("/proc/{pid}/cwd"))
+            .unwrap()
+            .to_str(),
         Some("/")
     );
     assert_eq!(editor.shut_down().await, 0);
@@ -121,7 +126,10 @@ async fn a_server_without_a_daemon_and_a_daemon_do_not_share_a_store() {
     let error = alone.request("listJobs", json!({})).await.unwrap_err();
     assert_eq!(error["data"]["kind"], "storeBusy", "{error}");
     assert!(
-        error["message"].as_str().unwrap().contains(&place.daemon().to_string()),
+        error["message"]
+            .as_str()
+            .unwrap()
+            .contains(&place.daemon().to_string()),
         "{error}"
     );
     assert_eq!(editor.shut_down().await, 0);
@@ -132,13 +140,18 @@ async fn a_server_without_a_daemon_and_a_daemon_do_not_share_a_store() {
             tokio::task::yield_now().await;
         }
     };
-    tokio::time::timeout(crate::support::client::PATIENCE, listed).await.unwrap();
+    tokio::time::timeout(crate::support::client::PATIENCE, listed)
+        .await
+        .unwrap();
 
     // The other way round: each request says why, and the first after it was mended succeeds.
     let mut editor = Client::through_daemon(&place.home());
     let error = editor.request("initialize", json!({})).await.unwrap_err();
     assert_eq!(error["data"]["kind"], "storeBusy", "{error}");
-    assert!(error["message"].as_str().unwrap().contains("--standalone"), "{error}");
+    assert!(
+        error["message"].as_str().unwrap().contains("--standalone"),
+        "{error}"
+    );
     assert_eq!(alone.finish().await, 0);
     assert!(editor.request("initialize", json!({})).await.is_ok());
     assert_eq!(editor.shut_down().await, 0);
@@ -210,16 +223,28 @@ async fn calls_and_scripts_use_it_and_get_all_their_answers() {
     assert_eq!(told["namdrunner"]["daemonPid"], json!(pid));
     // A script that writes everything and closes its output.
     let mut script = Client::through_daemon(&place.home()).in_lines();
-    let created = script.start("createJob", super::creation(&place, "quick.namd")).await;
+    let created = script
+        .start("createJob", super::creation(&place, "quick.namd"))
+        .await;
     let listed = script.start("listJobs", json!({})).await;
     script.send_bytes(b"not json\n").await;
     script.send_text(r#"[{"jsonrpc":"2.0","id":"b","method":"listClusters"},{"jsonrpc":"2.0","id":"c","method":"nothing"}]"#).await;
     script.close_input().await;
     assert!(script.answer(created).await.is_ok());
     assert!(script.answer(listed).await.is_ok());
-    let rest = [script.receive().await.unwrap(), script.receive().await.unwrap()];
-    assert!(rest.iter().any(|one| one["error"]["code"] == -32700), "{rest:?}");
-    assert!(rest.iter().any(|one| one.as_array().is_some_and(|all| all.len() == 2)), "{rest:?}");
+    let rest = [
+        script.receive().await.unwrap(),
+        script.receive().await.unwrap(),
+    ];
+    assert!(
+        rest.iter().any(|one| one["error"]["code"] == -32700),
+        "{rest:?}"
+    );
+    assert!(
+        rest.iter()
+            .any(|one| one.as_array().is_some_and(|all| all.len() == 2)),
+        "{rest:?}"
+    );
     assert_eq!(script.wait().await, 0);
     // `exit` without `shutdown`.
     let mut rude = Client::through_daemon(&place.home());
@@ -232,7 +257,11 @@ async fn calls_and_scripts_use_it_and_get_all_their_answers() {
 async fn what_cannot_be_started_is_told() {
     let dir = tempfile::tempdir().unwrap();
     std::fs::write(dir.path().join("data"), "a file").unwrap();
-    let output = program(dir.path()).args(["call", "listJobs"]).output().await.unwrap();
+    let output = program(dir.path())
+        .args(["call", "listJobs"])
+        .output()
+        .await
+        .unwrap();
     let text = String::from_utf8(output.stderr).unwrap();
     assert_eq!(output.status.code(), Some(1), "{text}");
     assert!(text.contains("cannot be made"), "{text}");
