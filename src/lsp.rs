@@ -21,7 +21,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use gen_lsp_types as lsp;
 use serde::de::DeserializeOwned;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::engine::{self, Caller, Engine};
 use crate::error::{Error, ErrorKind, Result};

@@ -7,6 +7,7 @@ use serde_json::Value;
 use serde_json::value::RawValue;
 
 use crate::error::{Error, ErrorKind};
+use crate::lsp::Language;
 use crate::protocol::{
     CancelRequest, ExitNow, Initialize, Initialized, Method as _, Notification as _, OnProgress,
     Progress, ProgressParams, Shutdown, Subscribe, Withdrawal, method,
@@ -16,14 +17,22 @@ use crate::server::daemon::Resume;
 use crate::server::link::LEAVING;
 use crate::server::message::{self, Id, Incoming, Message, Request, notification};
 
+/// The request that runs a command on a document: it changes things.
+const EXECUTE: &str = "workspace/executeCommand";
+
 /// What is known of one session.
-#[derive(Debug, Default)]
+#[derive(Default)]
 pub(super) struct Ledger {
     /// What has been asked and not answered, in the order it was asked.
     asked: BTreeMap<u64, Asked>,
     next: u64,
     /// The daemon's questions that the client has not answered.
     questions: HashSet<Id>,
+    /// Questions of a daemon that was lost: the next may use the same ids, and what is answered to
+    /// the former (a password, perhaps) is not for the latter.
+    stale: HashSet<Id>,
+    /// The documents that are open.
+    language: Language,
     /// Progress that has begun and not ended, by its token as JSON.
     progress: HashSet<String>,
     /// The parameters of `initialize`, once it was answered.
@@ -112,7 +121,7 @@ impl Ledger {
                 Upward::Pass
             }
             Incoming::One(Message::Notification(note)) => self.note(&note),
-            Incoming::One(Message::Answer) => Upward::Pass,
+            Incoming::One(Message::Answer) => self.take_answer(text),
             Incoming::One(Message::Bad(_)) => Upward::Pass,
             Incoming::Batch(messages) => {
                 let batch = self.next;
@@ -133,6 +142,18 @@ impl Ledger {
         }
     }
 
+    fn take_answer(&mut self, text: &str) -> Upward {
+        let envelope: Option<Envelope<'_>> = serde_json::from_str(text).ok();
+        let Some(id) = envelope.and_then(|envelope| Id::read(envelope.id?)) else {
+            return Upward::Drop;
+        };
+        if !self.stale.remove(&id) && self.questions.remove(&id) {
+            Upward::Pass
+        } else {
+            Upward::Drop
+        }
+    }
+
     fn note(&mut self, note: &Request) -> Upward {
         match note.method.as_str() {
             Initialized::NAME => {
@@ -146,7 +167,10 @@ impl Ledger {
                 Upward::Pass
             }
             ExitNow::NAME => Upward::Exit,
-            _ => Upward::Pass,
+            name => {
+                let _ = self.language.hear(name, note.params.text());
+                Upward::Pass
+            }
         }
     }
 
@@ -162,7 +186,7 @@ impl Ledger {
         let token = token.and_then(|token| Some(token.work_done_token?.get().to_owned()));
         let name = request.method.as_str();
         let opens = [Initialize::NAME, Subscribe::NAME, Shutdown::NAME].contains(&name);
-        let reads = method(name).is_none_or(|row| row.withdrawal == Withdrawal::Drop);
+        let reads = method(name).map_or(name != EXECUTE, |row| row.withdrawal == Withdrawal::Drop);
         let again = text.filter(|_| (opens || reads) && token.is_none());
         self.shut_down |= name == Shutdown::NAME;
         let asked = Asked {
@@ -242,17 +266,22 @@ impl Ledger {
         let mut texts = self.answer_all(lost, |asked| failure::object(&lost_error(&asked.method)));
         let questions = std::mem::take(&mut self.questions);
         texts.extend(questions.iter().map(message::withdrawal));
+        self.stale.extend(questions);
         self.left = false;
         texts
     }
 
-    /// What is asked again of another daemon; once.
+    /// What another daemon is told and asked: the open documents, and, once, what was not answered.
     pub(super) fn to_ask_again(&mut self) -> Vec<String> {
-        let texts = self
+        let open = self.language.reopened();
+        let open = open.iter().map(|params| {
+            format!(r#"{{"jsonrpc":"2.0","method":"textDocument/didOpen","params":{params}}}"#)
+        });
+        let asked = self
             .asked
             .values_mut()
             .filter_map(|asked| asked.text.take());
-        texts.collect()
+        open.chain(asked).collect()
     }
 
     fn answer_all(

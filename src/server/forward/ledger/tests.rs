@@ -144,6 +144,53 @@ fn the_daemons_farewell_is_for_the_forwarder_alone() {
 }
 
 #[test]
+fn open_documents_are_told_to_the_next_daemon_as_they_are_by_then() {
+    let mut ledger = Ledger::default();
+    let note =
+        |method: &str, params: Value| json!({"jsonrpc": "2.0", "method": method, "params": params});
+    let open = |uri: &str| {
+        let item = json!({"uri": uri, "languageId": "namd", "version": 1, "text": "run 10\n"});
+        note("textDocument/didOpen", json!({"textDocument": item}))
+    };
+    up(&mut ledger, &open("file:///a.namd"));
+    up(&mut ledger, &open("file:///b.namd"));
+    let place = |character: u32| json!({"line": 0, "character": character});
+    let change = json!({"range": {"start": place(4), "end": place(6)}, "text": "20"});
+    let params = json!({
+        "textDocument": {"uri": "file:///a.namd", "version": 2},
+        "contentChanges": [change],
+    });
+    up(&mut ledger, &note("textDocument/didChange", params));
+    let close = json!({"textDocument": {"uri": "file:///b.namd"}});
+    up(&mut ledger, &note("textDocument/didClose", close));
+    up(&mut ledger, &request(1, "workspace/executeCommand"));
+    let lost = values(ledger.give_up_what_was_lost());
+    assert_eq!(lost.len(), 1, "commands change things");
+    let again = values(ledger.to_ask_again());
+    let item =
+        json!({"uri": "file:///a.namd", "languageId": "namd", "version": 2, "text": "run 20\n"});
+    let expected = note("textDocument/didOpen", json!({"textDocument": item}));
+    assert_eq!(again, [expected]);
+}
+
+#[test]
+fn what_is_answered_to_a_daemon_that_is_gone_is_not_for_the_next() {
+    let mut ledger = Ledger::default();
+    let question = json!({"jsonrpc": "2.0", "id": "q-0", "method": "authPrompt", "params": {}});
+    let reply = json!({"jsonrpc": "2.0", "id": "q-0", "result": {"answers": ["x"]}});
+    assert_eq!(up(&mut ledger, &reply), Upward::Drop, "nobody asked");
+    down(&mut ledger, &question);
+    let lost = values(ledger.give_up_what_was_lost());
+    let withdrawal =
+        json!({"jsonrpc": "2.0", "method": "$/cancelRequest", "params": {"id": "q-0"}});
+    assert_eq!(lost, [withdrawal]);
+    down(&mut ledger, &question);
+    assert_eq!(up(&mut ledger, &reply), Upward::Drop, "the former's");
+    assert_eq!(up(&mut ledger, &reply), Upward::Pass);
+    assert_eq!(up(&mut ledger, &reply), Upward::Drop, "once");
+}
+
+#[test]
 fn exit_is_the_last() {
     let mut ledger = Ledger::default();
     assert_eq!(up(&mut ledger, &request(1, "shutdown")), Upward::Pass);
