@@ -164,7 +164,15 @@ mod tests {
             }],
             problem: None,
         };
-        insta::assert_snapshot!(as_text(&report), @"");
+        insta::assert_snapshot!(as_text(&report), @r"
+        server     NAMDRunner 1.2.3, protocol 1, process 4711, up 3 days
+        database   /home/you/.local/share/namdrunner
+        logs       /home/you/.local/state/namdrunner
+        clients    Visual Studio Code (process 10), connected 2 h, silent 3 s
+                   a script (process 11), connected 1 s, silent 1 s
+        clusters   hpc: authRequired, 4 active, 60 queries in the last hour: Duo
+        steps      equil_01 on hpc
+        ");
         let none = Report {
             clients: Vec::new(),
             clusters: Vec::new(),

@@ -5,7 +5,7 @@
 //! says is a note by the daemon that holds it: where it can be reached, for whoever comes later.
 
 use std::fs::{File, OpenOptions, TryLockError};
-use std::io::{Read as _, Seek as _, Write as _};
+use std::io::{self, Read as _, Seek as _, Write as _};
 use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 
@@ -62,7 +62,7 @@ impl Owner {
         options.read(true).write(true).create(true).mode(0o600);
         let file = options
             .open(&path)
-            .map_err(|why| unlockable(&path, why.to_string()))?;
+            .map_err(|why| unlockable(&path, &why))?;
         let locked = if alone {
             file.try_lock()
         } else {
@@ -71,7 +71,7 @@ impl Owner {
         match locked {
             Ok(()) => Ok(Self { file, path, alone }),
             Err(TryLockError::WouldBlock) => Err(busy(data_dir)),
-            Err(TryLockError::Error(why)) => Err(unlockable(&path, why.to_string())),
+            Err(TryLockError::Error(why)) => Err(unlockable(&path, &why)),
         }
     }
 
@@ -87,7 +87,7 @@ impl Owner {
         file.set_len(0)
             .and_then(|()| file.rewind())
             .and_then(|()| file.write_all(text.as_bytes()))
-            .map_err(|why| unlockable(&self.path, why.to_string()))
+            .map_err(|why| unlockable(&self.path, &why))
     }
 
     /// Whether the lock still stands where others look for it: a data directory that was removed
@@ -135,7 +135,7 @@ fn lock_file(data_dir: &Path) -> PathBuf {
     data_dir.join(DIR).join(FILE)
 }
 
-fn unlockable(path: &Path, why: String) -> Error {
+fn unlockable(path: &Path, why: &io::Error) -> Error {
     Error::new(
         ErrorKind::StoreUnavailable,
         format!("Cannot lock {}: {why}.", path.display()),

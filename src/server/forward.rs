@@ -145,7 +145,7 @@ impl<R: AsyncRead + Unpin> Forwarder<R> {
     /// Passes messages until the session is over or the daemon is gone.
     async fn carry(&mut self, reached: Reached) -> Carried {
         let Reached { reader, mut writer } = reached;
-        let again = self.ledger().to_ask_again();
+        let again = self.ledger().take_what_is_asked_again();
         for text in again {
             if pass(&mut writer, &text).await.is_err() {
                 return Carried::Lost;
@@ -265,21 +265,13 @@ impl<R: AsyncRead + Unpin> Forwarder<R> {
 
     /// Waits until the client says something; false at the end of its input.
     async fn wait_for_input(&mut self) -> bool {
-        loop {
-            if self.next.is_none() && !self.input_ended {
-                self.next = read(&mut self.client, &self.framing, &self.outbox).await;
-                self.input_ended = self.next.is_none();
-            }
-            let Some(text) = &self.next else {
-                return false;
-            };
-            // Nobody is started for a farewell.
-            if ledger::is_exit(text) {
-                self.input_ended = true;
-                return false;
-            }
-            return true;
+        if self.next.is_none() && !self.input_ended {
+            self.next = read(&mut self.client, &self.framing, &self.outbox).await;
+            self.input_ended = self.next.is_none();
         }
+        // Nobody is started for a farewell.
+        let farewell = self.next.as_deref().is_some_and(ledger::is_exit);
+        self.next.is_some() && !farewell
     }
 
     fn ledger(&self) -> MutexGuard<'_, Ledger> {

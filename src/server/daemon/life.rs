@@ -99,7 +99,7 @@ async fn news(events: &mut Option<Receiver<Event>>) {
         return std::future::pending().await;
     };
     if let Err(RecvError::Closed) = events.recv().await {
-        std::future::pending().await
+        std::future::pending::<()>().await;
     }
 }
 

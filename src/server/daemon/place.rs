@@ -43,8 +43,9 @@ pub(super) fn places(home: &Home) -> Vec<Place> {
 fn socket_name(data_dir: &Path) -> String {
     let real = fs::canonicalize(data_dir).unwrap_or_else(|_| data_dir.to_owned());
     let hash = Sha256::digest(real.as_os_str().as_encoded_bytes());
-    let short: String = hash.iter().take(6).map(|b| format!("{b:02x}")).collect();
-    format!("daemon-{short}.sock")
+    let [a, b, c, d, e, f, g, h, ..]: [u8; 32] = hash.into();
+    let short = u64::from_be_bytes([a, b, c, d, e, f, g, h]);
+    format!("daemon-{short:016x}.sock")
 }
 
 fn fits(socket: &Path) -> bool {

@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::Daemon;
+use crate::engine::Engine;
 use crate::protocol::ClusterHealth;
 use crate::rpc::view;
 
@@ -79,8 +80,8 @@ impl Report {
     pub(super) fn of(daemon: &Daemon) -> Self {
         let setup = &daemon.setup;
         let engine = daemon.opening.opened();
-        let clusters = engine.as_ref().map(|engine| engine.clusters());
-        let occupation = engine.as_ref().map(|engine| engine.occupation());
+        let clusters = engine.as_ref().map(Engine::clusters);
+        let occupation = engine.as_ref().map(Engine::occupation);
         let clients = daemon
             .guests()
             .present

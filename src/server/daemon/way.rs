@@ -98,7 +98,7 @@ impl Way {
         while begun.elapsed() < PATIENCE {
             if let Some(found) = self.knock().await {
                 if wants_to_replace && self.speaker.is_newer_than(&found.hello.speaker) {
-                    wants_to_replace = !found.hello.busy && found.is_sent_away().await;
+                    wants_to_replace = !found.hello.busy && found.send_away().await;
                     continue;
                 }
                 self.check_protocol(&found.hello)?;
@@ -347,7 +347,7 @@ impl Found {
     }
 
     /// Asks it to leave if it has nothing to do; says whether it does.
-    async fn is_sent_away(mut self) -> bool {
+    async fn send_away(mut self) -> bool {
         let want = Want::Stop { if_idle: true };
         let parting: io::Result<Parting> = self.ask(&want).await;
         match parting {

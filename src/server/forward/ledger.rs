@@ -272,7 +272,7 @@ impl Ledger {
     }
 
     /// What another daemon is told and asked: the open documents, and, once, what was not answered.
-    pub(super) fn to_ask_again(&mut self) -> Vec<String> {
+    pub(super) fn take_what_is_asked_again(&mut self) -> Vec<String> {
         let open = self.language.reopened();
         let open = open.iter().map(|params| {
             format!(r#"{{"jsonrpc":"2.0","method":"textDocument/didOpen","params":{params}}}"#)

@@ -14,11 +14,11 @@ fn request(id: u32, method: &str) -> Value {
     json!({"jsonrpc": "2.0", "id": id, "method": method, "params": {}})
 }
 
-fn answer(id: u32, result: Value) -> Value {
+fn answer(id: u32, result: &Value) -> Value {
     json!({"jsonrpc": "2.0", "id": id, "result": result})
 }
 
-fn values(texts: Vec<String>) -> Vec<Value> {
+fn values(texts: &[String]) -> Vec<Value> {
     let texts = texts.iter();
     texts
         .map(|text| serde_json::from_str(text).unwrap())
@@ -37,9 +37,9 @@ fn a_session_goes_on_where_it_was() {
         &mut ledger,
         &json!({"jsonrpc": "2.0", "method": "initialized"}),
     );
-    down(&mut ledger, &answer(1, json!({"capabilities": {}})));
+    down(&mut ledger, &answer(1, &json!({"capabilities": {}})));
     up(&mut ledger, &request(2, "listJobs"));
-    down(&mut ledger, &answer(2, json!({"jobs": [], "seq": 7})));
+    down(&mut ledger, &answer(2, &json!({"jobs": [], "seq": 7})));
     let resume = ledger.resume().unwrap();
     assert_eq!(
         (&resume.initialize, resume.listening, resume.seq),
@@ -50,7 +50,7 @@ fn a_session_goes_on_where_it_was() {
     down(&mut ledger, &told(9));
     down(&mut ledger, &told(8));
     up(&mut ledger, &request(3, "listJobs"));
-    down(&mut ledger, &answer(3, json!({"jobs": [], "seq": 20})));
+    down(&mut ledger, &answer(3, &json!({"jobs": [], "seq": 20})));
     assert_eq!(
         ledger.resume().unwrap().seq,
         Some(9),
@@ -65,7 +65,7 @@ fn reads_are_asked_again_once_and_writes_are_not() {
     up(&mut ledger, &request(1, "listJobs"));
     up(&mut ledger, &request(2, "submit"));
     up(&mut ledger, &request(3, "noSuchMethod"));
-    let lost = values(ledger.give_up_what_was_lost());
+    let lost = values(&ledger.give_up_what_was_lost());
     assert_eq!(lost.len(), 1);
     assert_eq!(
         (
@@ -75,10 +75,10 @@ fn reads_are_asked_again_once_and_writes_are_not() {
         ),
         (&json!(2), &json!("serverLost"), &json!(true))
     );
-    let again = values(ledger.to_ask_again());
+    let again = values(&ledger.take_what_is_asked_again());
     assert_eq!(again, [request(1, "listJobs"), request(3, "noSuchMethod")]);
-    down(&mut ledger, &answer(3, json!(null)));
-    let lost = values(ledger.give_up_what_was_lost());
+    down(&mut ledger, &answer(3, &json!(null)));
+    let lost = values(&ledger.give_up_what_was_lost());
     assert_eq!(
         lost.len(),
         1,
@@ -97,7 +97,7 @@ fn a_batch_is_answered_as_one() {
         &json!([request(1, "listJobs"), note, request(2, "submit")]),
     );
     up(&mut ledger, &request(3, "cancel"));
-    let lost = values(ledger.give_up_what_was_lost());
+    let lost = values(&ledger.give_up_what_was_lost());
     assert_eq!(lost.len(), 2);
     assert_eq!(lost[0]["id"], 3);
     let ids: Vec<&Value> = lost[1]
@@ -113,7 +113,7 @@ fn a_batch_is_answered_as_one() {
     );
     down(
         &mut ledger,
-        &json!([answer(4, json!({})), answer(5, json!({}))]),
+        &json!([answer(4, &json!({})), answer(5, &json!({}))]),
     );
     assert!(!ledger.has_questions_for_the_daemon());
 }
@@ -128,7 +128,7 @@ fn progress_that_has_begun_is_ended() {
     down(&mut ledger, &progress("a", "begin"));
     down(&mut ledger, &progress("b", "begin"));
     down(&mut ledger, &progress("b", "end"));
-    let lost = values(ledger.give_up_what_was_lost());
+    let lost = values(&ledger.give_up_what_was_lost());
     assert_eq!(lost[0], progress("a", "end"));
     assert_eq!((&lost[1]["id"], &lost[2]["id"]), (&json!(1), &json!(2)));
 }
@@ -164,9 +164,9 @@ fn open_documents_are_told_to_the_next_daemon_as_they_are_by_then() {
     let close = json!({"textDocument": {"uri": "file:///b.namd"}});
     up(&mut ledger, &note("textDocument/didClose", close));
     up(&mut ledger, &request(1, "workspace/executeCommand"));
-    let lost = values(ledger.give_up_what_was_lost());
+    let lost = values(&ledger.give_up_what_was_lost());
     assert_eq!(lost.len(), 1, "commands change things");
-    let again = values(ledger.to_ask_again());
+    let again = values(&ledger.take_what_is_asked_again());
     let item =
         json!({"uri": "file:///a.namd", "languageId": "namd", "version": 2, "text": "run 20\n"});
     let expected = note("textDocument/didOpen", json!({"textDocument": item}));
@@ -180,7 +180,7 @@ fn what_is_answered_to_a_daemon_that_is_gone_is_not_for_the_next() {
     let reply = json!({"jsonrpc": "2.0", "id": "q-0", "result": {"answers": ["x"]}});
     assert_eq!(up(&mut ledger, &reply), Upward::Drop, "nobody asked");
     down(&mut ledger, &question);
-    let lost = values(ledger.give_up_what_was_lost());
+    let lost = values(&ledger.give_up_what_was_lost());
     let withdrawal =
         json!({"jsonrpc": "2.0", "method": "$/cancelRequest", "params": {"id": "q-0"}});
     assert_eq!(lost, [withdrawal]);
