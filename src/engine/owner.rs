@@ -60,9 +60,7 @@ impl Owner {
         let path = lock_file(data_dir);
         let mut options = OpenOptions::new();
         options.read(true).write(true).create(true).mode(0o600);
-        let file = options
-            .open(&path)
-            .map_err(|why| unlockable(&path, &why))?;
+        let file = options.open(&path).map_err(|why| unlockable(&path, &why))?;
         let locked = if alone {
             file.try_lock()
         } else {

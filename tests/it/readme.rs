@@ -89,6 +89,7 @@ fn the_neovim_lines_attach() {
         .current_dir(dir.path())
         .env("HOME", dir.path())
         .env("NAMDRUNNER_HOME", dir.path().join("home"))
+        .env("NAMDRUNNER_LINGER", "0s")
         .env("PATH", path)
         .env_remove("XDG_CONFIG_HOME")
         .env_remove("XDG_STATE_HOME")

@@ -43,8 +43,10 @@ pub(super) fn places(home: &Home) -> Vec<Place> {
 fn socket_name(data_dir: &Path) -> String {
     let real = fs::canonicalize(data_dir).unwrap_or_else(|_| data_dir.to_owned());
     let hash = Sha256::digest(real.as_os_str().as_encoded_bytes());
-    let [a, b, c, d, e, f, g, h, ..]: [u8; 32] = hash.into();
-    let short = u64::from_be_bytes([a, b, c, d, e, f, g, h]);
+    let short = hash
+        .iter()
+        .take(8)
+        .fold(0_u64, |sum, byte| sum << 8 | u64::from(*byte));
     format!("daemon-{short:016x}.sock")
 }
 

@@ -104,7 +104,7 @@ async fn one_five_and_twenty_editors_cost_the_same() {
     for (editors, logins, looks, took) in costs {
         // Other tests log in at the same time when they share the cluster; none of these does twice.
         assert!(
-            looks as f64 <= took.as_secs_f64() + 6.0,
+            looks <= took.as_secs() + 6,
             "{editors}: {looks} looks in {took:?}"
         );
         assert!(logins >= 1, "{editors}: {logins}");

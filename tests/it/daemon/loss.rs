@@ -115,7 +115,10 @@ async fn a_submission_survives_the_daemon_and_is_made_once() {
             if job["phase"] == "unconfirmed" {
                 // It was killed before anything was sent, which nobody can know: the same attempt
                 // is sent.
-                editor.request("submit", json!({"jobId": id})).await.unwrap();
+                editor
+                    .request("submit", json!({"jobId": id}))
+                    .await
+                    .unwrap();
             }
             let told = editor
                 .expect_notification_where("jobStatusChanged", settled)
@@ -157,7 +160,7 @@ async fn a_call_that_is_cut_off_says_so() {
         assert_eq!(job["status"], "CREATED");
     }
     assert_eq!(editor.shut_down().await, 0);
-    tokio::time::timeout(Duration::from_secs(60), place.until_free())
+    tokio::time::timeout(Duration::from_mins(1), place.until_free())
         .await
         .unwrap();
 }

@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 use serde_json::{Value, json};
 use tokio::io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader};
 use tokio::time::timeout;
+use tokio_util::sync::CancellationToken;
 
 use super::{Inside, Place, create};
 use crate::support::client::{Client, PATIENCE};
@@ -75,7 +76,7 @@ async fn a_client_that_reads_nothing_is_dropped_and_holds_nobody_up() {
     };
     let (ours, theirs) = tokio::io::duplex(1024);
     let (reader, writer) = tokio::io::split(theirs);
-    let stuck = tokio::spawn(forward(reader, writer, way(), Default::default()));
+    let stuck = tokio::spawn(forward(reader, writer, way(), CancellationToken::new()));
     let (from, mut to) = tokio::io::split(ours);
     to.write_all(b"{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"subscribe\"}\n")
         .await
@@ -84,8 +85,9 @@ async fn a_client_that_reads_nothing_is_dropped_and_holds_nobody_up() {
     let subscribed = lines.next_line().await.unwrap().unwrap();
     assert!(subscribed.contains("storeId"), "{subscribed}");
 
-    let mut quick =
-        Client::over_pipe(|reader, writer| forward(reader, writer, way(), Default::default()));
+    let mut quick = Client::over_pipe(|reader, writer| {
+        forward(reader, writer, way(), CancellationToken::new())
+    });
     let id = create(&mut quick, &place, "quick.namd").await;
     let mut worst = Duration::ZERO;
     for n in 0..CHANGES {

@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use serde_json::{Value, json};
+use tokio_util::sync::CancellationToken;
 
 use super::{Inside, Place, exists, signal, until};
 use crate::support::client::{Client, program};
@@ -161,7 +162,7 @@ async fn a_server_without_a_daemon_and_a_daemon_do_not_share_a_store() {
 #[tokio::test]
 async fn an_older_daemon_with_nothing_to_do_is_replaced() {
     let place = Place::new();
-    let old = Inside::start(&place, "0.0.1", 1, Duration::from_secs(60)).await;
+    let old = Inside::start(&place, "0.0.1", 1, Duration::from_mins(1)).await;
     let mut editor = Client::through_daemon(&place.home());
     let told = editor.initialize().await;
     assert_ne!(told["namdrunner"]["daemonPid"], json!(std::process::id()));
@@ -173,7 +174,7 @@ async fn an_older_daemon_with_nothing_to_do_is_replaced() {
 #[tokio::test]
 async fn an_older_daemon_that_is_busy_is_used_if_the_protocol_fits() {
     let place = Place::new();
-    let old = Inside::start(&place, "0.0.1", 1, Duration::from_secs(60)).await;
+    let old = Inside::start(&place, "0.0.1", 1, Duration::from_mins(1)).await;
     let way = namdrunner::server::daemon::way::Way::of(
         place.files(),
         namdrunner::server::daemon::Speaker {
@@ -183,7 +184,7 @@ async fn an_older_daemon_that_is_busy_is_used_if_the_protocol_fits() {
         },
     );
     let mut first = Client::over_pipe(|reader, writer| {
-        namdrunner::server::forward::forward(reader, writer, way, Default::default())
+        namdrunner::server::forward::forward(reader, writer, way, CancellationToken::new())
     });
     first.initialize().await;
     let mut newer = Client::through_daemon(&place.home());
@@ -200,7 +201,7 @@ async fn an_older_daemon_that_is_busy_is_used_if_the_protocol_fits() {
 #[tokio::test]
 async fn a_protocol_that_does_not_fit_is_told() {
     let place = Place::new();
-    let newer = Inside::start(&place, "99.0.0", 2, Duration::from_secs(60)).await;
+    let newer = Inside::start(&place, "99.0.0", 2, Duration::from_mins(1)).await;
     let mut editor = Client::through_daemon(&place.home());
     let error = editor.request("initialize", json!({})).await.unwrap_err();
     let message = error["message"].as_str().unwrap();

@@ -54,13 +54,11 @@ async fn a_call_prints_its_result_and_nothing_else() {
 async fn without_home_in_the_environment_this_machine_is_usable() {
     for home in [None, Some("")] {
         let place = tempdir().unwrap();
-        let mut command = Command::new(binary());
+        let mut command = program(place.path());
         command
             .args(["call", "connect", r#"{"cluster":"local"}"#])
             .env_remove("HOME")
-            .env("NAMDRUNNER_HOME", place.path())
-            .stdin(Stdio::null())
-            .kill_on_drop(true);
+            .stdin(Stdio::null());
         if let Some(home) = home {
             command.env("HOME", home);
         }
