@@ -599,6 +599,7 @@ error('Cannot import a meta module')
 ---@field home string Where the server keeps its data.
 ---@field configFile string The settings file, whether it exists or not.
 ---@field logDir string The directory of the server's log files.
+---@field daemonPid? integer The process id of the background server that all windows share. Absent: the server is this client's own (`serve --standalone`).
 
 --- The server's name and version.
 ---@class namdrunner.ServerInfo
@@ -730,6 +731,7 @@ error('Cannot import a meta module')
 ---| "storeBusy" # -32026 Another process holds the job database.
 ---| "storeTooNew" # -32027 The job database was written by a newer NAMDRunner.
 ---| "timeout" # -32028 Something took longer than it may.
+---| "serverLost" # -32029 The background server ended before it had answered. Another is started by itself.
 
 --- The methods.
 ---@alias namdrunner.Method

@@ -1013,6 +1013,8 @@ export interface ServerFacts {
   configFile: string;
   /** The directory of the server's log files. */
   logDir: string;
+  /** The process id of the background server that all windows share. Absent: the server is this client's own (`serve --standalone`). */
+  daemonPid?: number;
 }
 
 /** The server's name and version. */
@@ -1316,6 +1318,8 @@ export const ERROR_CODES = {
   storeTooNew: -32027,
   /** Something took longer than it may. */
   timeout: -32028,
+  /** The background server ended before it had answered. Another is started by itself. */
+  serverLost: -32029,
 } as const;
 
 /** The kinds of errors this version knows. */

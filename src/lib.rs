@@ -23,7 +23,8 @@
 //! and uploading, submitting step by step, one look at a cluster, cancelling, deleting. [`protocol`]
 //! is every wire type and the method table; [`rpc`] puts the table onto the dispatcher and turns
 //! domain into wire; [`lsp`] shows beside an open config what [`namd`] and the engine know;
-//! [`server`] serves one session over any duplex stream. [`cli`] is thin.
+//! [`server`] serves one session over any duplex stream; all windows of a user share one
+//! in the background, which editors reach through a forwarder ([`server::forward`]). [`cli`] is thin.
 //!
 //! # How files travel
 //!
@@ -56,7 +57,9 @@
 //! 8. Standard output belongs to the wire. Every request gets exactly one response. Notifications
 //!    are hints and carry `seq`; a client that missed some asks `changesSince`.
 //! 9. One connection and one poller per cluster, whatever the number of editors or jobs; a look is
-//!    one remote command. Several processes on one store elect the poller with a file lock.
+//!    one remote command. A daemon owns a store alone ([`server::daemon`]): the lock beside the
+//!    database decides, never a socket or a process id. Only servers without a daemon share a store,
+//!    and elect the poller with a file lock.
 //! 10. Secrets never touch disk, log, `Debug` or the bus.
 //! 11. Remote deletion goes through [`job::layout::deletable`]: only paths strictly inside the
 //!     roots that carry the job's id; the removing command compares canonical paths once more.

@@ -35,6 +35,8 @@ pub(crate) enum Ask {
     Sync(oneshot::Sender<Synced>),
     /// Another process changed jobs of this cluster: plan anew.
     Plan,
+    /// Somebody is there who could log in: look now, if nothing is planned.
+    Resume,
     /// News is likely soon (submission, cancellation): look early, and plan anew.
     Expect,
 }
@@ -280,6 +282,11 @@ impl Cluster {
     /// Whether a step of the job is under way in this process.
     pub(crate) fn is_busy(&self, id: &JobId) -> bool {
         lock(&self.busy).contains(id)
+    }
+
+    /// The jobs that a step is under way for.
+    pub(crate) fn busy_jobs(&self) -> Vec<JobId> {
+        lock(&self.busy).iter().cloned().collect()
     }
 
     /// As `clusterStatus` tells it.

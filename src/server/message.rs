@@ -258,6 +258,11 @@ pub(super) fn notification<N: Notification>(params: &N::Params) -> String {
     )
 }
 
+/// A notification that carries nothing.
+pub(super) fn bare(method: &str) -> String {
+    format!(r#"{{"jsonrpc":"2.0","method":"{method}"}}"#)
+}
+
 /// The answer to what cannot be read at all.
 pub(super) fn unreadable(why: impl Into<String>) -> String {
     failure(

@@ -260,12 +260,16 @@ impl Bench {
             let (status, _) = client.ok("clusterStatus", &json!({ "cluster": "test" }));
             status["queriesLastHour"].as_u64().unwrap()
         };
-        let before = asked(client);
-        let (synced, took) = client.ok("syncAll", &json!({ "cluster": "test" }));
-        let cluster: &Value = &synced["clusters"][0];
-        assert_eq!(cluster["queried"], count, "{synced}");
-        assert_eq!(asked(client), before + 1, "the answer is of this look");
-        took.as_secs_f64() * 1e3
+        loop {
+            let before = asked(client);
+            let (synced, took) = client.ok("syncAll", &json!({ "cluster": "test" }));
+            let cluster: &Value = &synced["clusters"][0];
+            assert_eq!(cluster["queried"], count, "{synced}");
+            // Otherwise the poller looked by itself in between, and what was measured is a wait.
+            if asked(client) == before + 1 {
+                return took.as_secs_f64() * 1e3;
+            }
+        }
     }
 
     /// Submits real jobs that wait, by bare sbatch in one session, and stores them as ours.
