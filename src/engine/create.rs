@@ -92,6 +92,7 @@ impl Engine {
                 kill_point("create-uploaded");
                 let sha256 = sums_in_tree(sent);
                 let job = self.record(&id, Fact::Uploaded { sha256 }).await?;
+                kill_point("create-recorded");
                 self.turn(&cluster, Health::Ok, None, None);
                 Ok(Created {
                     job,
@@ -270,6 +271,7 @@ impl Engine {
                 tracing::warn!(job = %job.id, status = %output.status, "a half-made job could not be swept");
                 continue;
             }
+            kill_point("sweep-answered");
             let text = output.text();
             let done = if let Some(sums) = layout::whole_upload(&text) {
                 tracing::info!(job = %job.id, "an upload that was whole is taken over");

@@ -12,6 +12,7 @@
 )]
 
 mod cluster;
+mod fuzz;
 mod readme;
 mod support;
 mod tidy;

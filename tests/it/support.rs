@@ -2,4 +2,6 @@
 #![allow(dead_code)] // each test uses its part
 
 pub(crate) mod client;
+#[path = "../support/proxy.rs"]
+pub mod proxy;
 pub(crate) mod water;
