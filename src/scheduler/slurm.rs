@@ -18,6 +18,8 @@ mod text;
 #[cfg(test)]
 mod cluster_tests;
 #[cfg(test)]
+mod property_tests;
+#[cfg(test)]
 mod query_tests;
 #[cfg(test)]
 mod tests;

@@ -5,11 +5,12 @@ mod absence;
 mod any_life;
 mod ends;
 mod submission;
+mod words;
 
 use super::*;
 use crate::error::ErrorKind;
-use crate::job::{JobId, JobSpec};
-use crate::scheduler::Exit;
+use crate::job::{Cause, JobId, JobSpec, Outcome};
+use crate::scheduler::{End, Exit, RunPhase, Seen};
 use crate::shell::RemotePath;
 
 /// A moment, in seconds after an arbitrary beginning.

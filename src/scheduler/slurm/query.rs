@@ -192,6 +192,7 @@ pub(super) fn parse(watch: &Watch, output: &Output) -> Query {
     let mut queue: HashMap<Key<'_>, Vec<QueueRow<'_>>> = HashMap::new();
     let mut records: HashMap<Key<'_>, Vec<AccountRow<'_>>> = HashMap::new();
     let mut whole_clusters = Vec::new();
+    let mut marked = HashSet::new();
     let mut clocks = (None, None);
     for part in &parts {
         query
@@ -223,10 +224,12 @@ pub(super) fn parse(watch: &Watch, output: &Output) -> Query {
             "markers" => {
                 query.marker = SourceHealth::Ok;
                 for &line in &part.lines {
-                    if let Some(report) = marker(line, &by_key) {
-                        query.reports.push(report);
-                    } else {
-                        query.odd_lines.push(format!("marker: {line}"));
+                    // (One line for each job is asked for.)
+                    match marker(line, &by_key) {
+                        Some(report) if marked.insert(report.id.clone()) => {
+                            query.reports.push(report);
+                        }
+                        _ => query.odd_lines.push(format!("marker: {line}")),
                     }
                 }
             }

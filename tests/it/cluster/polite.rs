@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use super::rig::{PATIENCE, Rig, cluster_env, until};
 use super::tools::Tools;
-use crate::support::proxy::Proxy;
+use crate::cluster::proxy::Proxy;
 
 fn counted(rig: &Rig) -> Tools {
     let tools = Tools::install(rig);

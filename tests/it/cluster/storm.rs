@@ -19,7 +19,7 @@ use self::crew::{Crew, Goal};
 use self::dice::Dice;
 use super::rig::{cluster_env, ctl, pause};
 use super::tools::Moment;
-use crate::support::proxy::{Fault, Proxy, Way};
+use crate::cluster::proxy::{Fault, Proxy, Way};
 
 /// Submissions that one run of the suite meets with a fault, by test. See [`enough`].
 const KILLED: usize = 6 * 18;
