@@ -3,7 +3,7 @@
 //! Shared by the fuzz targets beside this file and by the tests, which replay the corpus and what
 //! fuzzing has found, and try changes of them. So nothing here may be random or slow.
 
-use namdrunner::namd::{Closure, Found, Outline};
+use namdrunner::namd::{Closure, Found, LogReader, Outline};
 use namdrunner::probe;
 use namdrunner::scheduler::slurm::{Slurm, reasons};
 use namdrunner::scheduler::{
@@ -29,6 +29,7 @@ pub const TARGETS: &[Target] = &[
     ("probe", probe),
     ("reason", reason),
     ("namd_config", namd_config),
+    ("namd_log", namd_log),
 ];
 
 const TAG: &str = "aaaa1111";
@@ -317,4 +318,19 @@ pub fn namd_config(bytes: &[u8]) {
     for statement in Outline::read(bytes).statements {
         assert!(statement.span.end <= bytes.len());
     }
+}
+
+/// NAMD's log: the same report however its bytes arrive.
+pub fn namd_log(bytes: &[u8]) {
+    let read = |piece: usize| {
+        let mut reader = LogReader::default();
+        for piece in bytes.chunks(piece) {
+            reader.feed(piece);
+        }
+        reader
+    };
+    let whole = read(bytes.len().max(1));
+    assert_eq!(read(1).report(), whole.report());
+    assert_eq!(read(13).report(), whole.report());
+    assert!(whole.offset() <= bytes.len() as u64);
 }

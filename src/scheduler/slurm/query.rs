@@ -305,14 +305,15 @@ pub(super) fn parse(watch: &Watch, output: &Output) -> Query {
 
 /// Milliseconds between two clock lines, where the cluster's `date` knows nanoseconds.
 fn between(from: &str, to: &str) -> Option<u64> {
-    let nanos = |line: &str| -> Option<i128> {
+    let nanos = |line: &str| -> Option<u64> {
         let (seconds, nanos) = line.split_once(' ')?;
         if nanos.len() != 9 {
             return None;
         }
-        Some(seconds.parse::<i128>().ok()? * 1_000_000_000 + nanos.parse::<i128>().ok()?)
+        let seconds = seconds.parse::<u64>().ok()?.checked_mul(1_000_000_000)?;
+        seconds.checked_add(nanos.parse().ok()?)
     };
-    u64::try_from((nanos(to)? - nanos(from)?) / 1_000_000).ok()
+    Some(nanos(to)?.checked_sub(nanos(from)?)? / 1_000_000)
 }
 
 /// Sorts squeue's rows to their jobs. The cluster counted the rows that are ours: a row that was

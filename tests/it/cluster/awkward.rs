@@ -155,6 +155,25 @@ fn when_squeue_fails_once_nothing_changes_and_the_failure_is_listed() {
         ["CREATED", "PENDING", "RUNNING"],
         "no job was touched"
     );
+    // The log has it with exit code and words, whoever was listening.
+    let deadline = std::time::Instant::now() + PATIENCE;
+    loop {
+        let log = rig.log();
+        let line = log.lines().find(|line| line.contains("source failed"));
+        if let Some(line) = line {
+            assert!(
+                line.contains("squeue") && line.contains("exit=Some(1)"),
+                "{line}"
+            );
+            assert!(
+                line.contains("Unable to contact slurm controller"),
+                "{line}"
+            );
+            break;
+        }
+        assert!(std::time::Instant::now() < deadline, "{log}");
+        client.wait_for_any_notification(std::time::Duration::from_millis(200));
+    }
     client.request("cancel", json!({ "jobId": id })).unwrap();
     client.wait_for_status(&id, "CANCELLED", PATIENCE);
 }
