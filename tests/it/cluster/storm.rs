@@ -198,6 +198,10 @@ fn with_a_fault_at(step: Step, when: When, dice: &mut Dice) -> usize {
     let (_runtime, proxy, mut crew) = ten_behind_a_proxy();
     let mut told = format!("{step:?}, {when:?}");
     for now in [Step::Create, Step::Submit, Step::Look, Step::Cancel] {
+        // (What has not been sent yet would only be withdrawn.)
+        if now == Step::Cancel {
+            crew.until_queued();
+        }
         if now != step {
             let asked = now.begin(&mut crew);
             assert!(crew.hear(asked));

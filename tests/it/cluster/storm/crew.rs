@@ -235,6 +235,24 @@ impl Crew {
         }
     }
 
+    /// Waits until no submission is on its way any more.
+    pub fn until_queued(&mut self) {
+        let deadline = Instant::now() + PATIENCE;
+        loop {
+            let open = self.unfinished();
+            let waits = |answer: &Value| {
+                let phase = answer["job"]["phase"].as_str().unwrap_or_default();
+                ["submitting", "waitingForLogin", "waitingForRoom"].contains(&phase)
+            };
+            if !open.iter().any(waits) {
+                return;
+            }
+            assert!(Instant::now() < deadline, "on their way: {open:#?}");
+            self.client
+                .wait_for_any_notification(Duration::from_millis(200));
+        }
+    }
+
     fn unfinished(&mut self) -> Vec<Value> {
         let open = self.which(|job| !job.over);
         let asked = self.ask("jobStatus", open, json!({}));
