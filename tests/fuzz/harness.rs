@@ -7,8 +7,8 @@ use namdrunner::namd::{Closure, Found, LogReader, Outline};
 use namdrunner::probe;
 use namdrunner::scheduler::slurm::{Slurm, reasons};
 use namdrunner::scheduler::{
-    FoundAttempt, LostAttempt, Scheduler as _, SchedulerId, Seen, Source, Submitted, Tag, Watch,
-    Watched,
+    FoundAttempt, LostAttempt, MemberSet, Scheduler as _, SchedulerId, Seen, Source, Submitted,
+    Tag, Watch, Watched,
 };
 use namdrunner::server::framing::{Decoder, Fault};
 use namdrunner::shell::{ExitStatus, Output, RemotePath};
@@ -48,15 +48,20 @@ fn output(bytes: &[u8]) -> Output {
 }
 
 fn watch() -> Watch {
-    let job = |id: &str, settled| Watched {
+    let job = |id: &str, settled, open: Option<&str>| Watched {
         id: SchedulerId::parse(id).expect("a literal that fits"),
         work_dir: RemotePath::parse(DIR).expect("a literal that fits"),
         tag: tag(),
         submitted: jiff::Timestamp::UNIX_EPOCH,
         settled,
+        open: open.and_then(MemberSet::parse),
     };
     Watch {
-        jobs: vec![job("10", false), job("11", true), job("12_3", false)],
+        jobs: vec![
+            job("10", false, None),
+            job("11", true, None),
+            job("12", false, Some("1-9")),
+        ],
         slurm_setup: Vec::new(),
         nonce: "n0nce".to_owned(),
     }
@@ -92,7 +97,7 @@ pub fn query(bytes: &[u8]) {
 pub fn squeue(bytes: &[u8]) {
     let rows = rows(bytes);
     let ours = |row: &&String| {
-        ["10|", "11|", "12_3|"].iter().any(|id| row.starts_with(id))
+        ["10|", "11|", "12_"].iter().any(|id| row.starts_with(id))
             && (row.ends_with(&format!("|{DIR}")) || row.contains(&format!("|namdrunner:{TAG}|")))
     };
     let ours = rows.iter().filter(ours).count();
@@ -131,7 +136,11 @@ fn rows(bytes: &[u8]) -> Vec<String> {
 }
 
 fn part(name: &str, rows: &[String], tail: &str) -> Vec<u8> {
-    let mut text = format!("\n@namdrunner n0nce begin {name}\n");
+    part_of(name, "n0nce", rows, tail)
+}
+
+fn part_of(name: &str, nonce: &str, rows: &[String], tail: &str) -> Vec<u8> {
+    let mut text = format!("\n@namdrunner {nonce} begin {name}\n");
     for row in rows {
         text.push('|');
         text.push_str(row);
@@ -139,7 +148,7 @@ fn part(name: &str, rows: &[String], tail: &str) -> Vec<u8> {
     }
     let lines = rows.len();
     text.push_str(&format!(
-        "@namdrunner n0nce end {name} {tail} lines={lines} err=\n"
+        "@namdrunner {nonce} end {name} {tail} lines={lines} err=\n"
     ));
     text.into_bytes()
 }
@@ -167,6 +176,19 @@ fn looked(answer: &[u8], said: &[u8]) {
             assert!(report.evidence.contains(TAG) && report.evidence.ends_with(" ."));
         }
     }
+    let mut members = Vec::new();
+    for seen in &query.members {
+        let job = watch.jobs.iter().find(|job| job.id == seen.id);
+        assert!(job.is_some_and(|job| job.open.is_some()), "{seen:?}");
+        for member in seen.members.iter() {
+            assert!(!members.contains(&member), "member {member} twice");
+            members.push(member);
+        }
+        for report in &seen.reports {
+            let line = report.evidence.split(" (").next().unwrap_or_default();
+            assert!(said.contains(line), "{report:?}");
+        }
+    }
     for id in &query.absent {
         assert!(query.squeue.is_ok(), "{id}");
         assert!(watch.jobs.iter().any(|job| job.id == *id && !job.settled));
@@ -179,7 +201,7 @@ fn looked(answer: &[u8], said: &[u8]) {
 
 /// sbatch's answer: accepted only with an id that was said, on a line of its own.
 pub fn submit(bytes: &[u8]) {
-    let whole = part_of("submit", TAG, &rows(bytes));
+    let whole = part_of("submit", TAG, &rows(bytes), "");
     for answer in [bytes, &whole] {
         let text = String::from_utf8_lossy(answer).into_owned();
         match Slurm.parse_submit(&output(answer)) {
@@ -199,11 +221,6 @@ pub fn submit(bytes: &[u8]) {
     }
 }
 
-fn part_of(name: &str, nonce: &str, rows: &[String]) -> Vec<u8> {
-    let text = String::from_utf8(part(name, rows, "")).expect("made of text");
-    text.replace("n0nce", nonce).into_bytes()
-}
-
 /// The search for a lost submission: found only under an id that was said.
 pub fn find(bytes: &[u8]) {
     let lost = [LostAttempt {
@@ -213,16 +230,13 @@ pub fn find(bytes: &[u8]) {
         slurm_setup: Vec::new(),
     }];
     let rows = rows(bytes);
-    let empty = |name: &str| part_of(name, "find", &[]);
+    let empty = |name: &str| part_of(name, "find", &[], "");
     let tail = format!("rc=0 rows={} odd=0", rows.len());
-    let listed = |name: &str| {
-        let text = String::from_utf8(part(name, &rows, &tail)).expect("made of text");
-        text.replace("n0nce", "find").into_bytes()
-    };
+    let listed = |name: &str| part_of(name, "find", &rows, &tail);
     let answers = [
         bytes.to_vec(),
         [
-            part_of(&format!("trace {TAG}"), "find", &rows),
+            part_of(&format!("trace {TAG}"), "find", &rows, ""),
             empty("squeue"),
             empty("sacct"),
         ]
@@ -262,8 +276,8 @@ pub fn cancel(bytes: &[u8]) {
     }
     let rows = rows(bytes);
     let whole = [
-        part_of("scancel", "cancel", &rows),
-        part_of("done", "cancel", &[]),
+        part_of("scancel", "cancel", &rows, "rc=0"),
+        part_of("done", "cancel", &[], ""),
     ];
     let _ = Slurm.parse_cancel(&output(&whole.concat()));
 }

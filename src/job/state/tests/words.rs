@@ -51,6 +51,7 @@ fn seen(job: &Job, in_queue: &str, in_records: &str) -> Fact {
             tag: attempt.tag.clone(),
             submitted: at(2),
             settled: !job.is_active(),
+            open: None,
         }],
         slurm_setup: Vec::new(),
         nonce: "n".into(),
