@@ -198,6 +198,10 @@ impl Crew {
                 ("submit", Ok(_)) => job.submitted = true,
                 ("cancel", Ok(_)) => job.asked = true,
                 ("deleteJob", Ok(_)) => job.over = true,
+                // A deletion that a dead server had begun was taken up by the next one.
+                ("deleteJob", Err(error)) if error["data"]["kind"] == "jobNotFound" => {
+                    job.over = true;
+                }
                 (_, Ok(_)) => {}
                 (what, Err(error)) => expected(what, &error),
             }
