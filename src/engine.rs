@@ -29,7 +29,7 @@ mod worker;
 
 use std::collections::{BTreeMap, HashSet};
 use std::path::PathBuf;
-use std::sync::atomic::AtomicBool;
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, RwLock};
 use std::time::Duration;
 
@@ -303,6 +303,7 @@ impl Engine {
         }
         let cluster = self.find_cluster(&job.spec.cluster)?;
         let job = self.record(id, Fact::CancelAsked).await?;
+        kill_point("cancel-recorded");
         match job.state {
             // Nothing has been sent: the submission is withdrawn.
             JobState::Submitting { step, .. }
@@ -572,11 +573,17 @@ pub async fn blocking<T: Send + 'static>(
         .unwrap_or_else(|broken| Err(Error::internal(format!("A step broke off: {broken}"))))
 }
 
-/// A named place where fault tests kill the process (`NAMDRUNNER_KILL_AT=<name>`).
+/// A named place where fault tests kill the process: `NAMDRUNNER_KILL_AT=<name>`, or `<name>:<n>` for
+/// the n-th time it is passed. A test finds the names in the source and dies at each of them.
 pub(crate) fn kill_point(name: &str) {
-    static AT: std::sync::OnceLock<Option<String>> = std::sync::OnceLock::new();
-    let at = AT.get_or_init(|| std::env::var("NAMDRUNNER_KILL_AT").ok());
-    if at.as_deref() == Some(name) {
+    static AT: std::sync::OnceLock<Option<(String, AtomicU32)>> = std::sync::OnceLock::new();
+    let at = AT.get_or_init(|| {
+        let at = std::env::var("NAMDRUNNER_KILL_AT").ok()?;
+        let (name, passage) = at.split_once(':').unwrap_or((&at, "1"));
+        Some((name.to_owned(), AtomicU32::new(passage.parse().ok()?)))
+    });
+    let Some((at, left)) = at else { return };
+    if at == name && left.fetch_sub(1, Ordering::SeqCst) == 1 {
         tracing::error!(name, "killed here, as asked");
         #[allow(
             clippy::disallowed_methods,

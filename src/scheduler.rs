@@ -325,6 +325,11 @@ pub enum Submitted {
         /// The site allows no more jobs of this user now: to be tried again later, not a failure.
         no_room: bool,
     },
+    /// The batch system did not answer before it was asked: it has no job of this attempt.
+    NotReached {
+        /// Its commands' words.
+        reason: String,
+    },
     /// Staging on the cluster failed before the batch system was asked.
     NotStaged {
         /// What failed.

@@ -134,6 +134,7 @@ impl Engine {
             Ok(sha256) => {
                 kill_point("create-uploaded");
                 let job = self.record(&id, Fact::Uploaded { sha256 }).await?;
+                kill_point("create-recorded");
                 self.turn(&cluster, Health::Ok, None, None);
                 Ok(Created {
                     job,
@@ -265,6 +266,7 @@ impl Engine {
                 tracing::warn!(job = %job.id, status = %output.status, "a half-made job could not be swept");
                 continue;
             }
+            kill_point("sweep-answered");
             let text = output.text();
             let done = if let Some(sums) = layout::whole_upload(&text) {
                 tracing::info!(job = %job.id, "an upload that was whole is taken over");

@@ -105,6 +105,7 @@ impl Engine {
     ) -> Result<usize> {
         let begun = Instant::now();
         cluster.book().note_query(begun);
+        super::kill_point("sync-asked");
         let output = cluster.run(&cluster.scheduler.query(watch)).await?;
         let took = begun.elapsed();
         let query = cluster.scheduler.parse_query(watch, &output);
@@ -210,7 +211,9 @@ impl Engine {
             .chain(arrays)
             .collect();
         super::kill_point("sync-answered");
-        self.record_many(facts).await
+        let changed = self.record_many(facts).await?;
+        super::kill_point("sync-recorded");
+        Ok(changed)
     }
 
     /// Cancellations that were asked for and have had no effect: the program may have died in

@@ -21,6 +21,8 @@ mod array_tests;
 #[cfg(test)]
 mod cluster_tests;
 #[cfg(test)]
+mod property_tests;
+#[cfg(test)]
 mod query_tests;
 #[cfg(test)]
 mod tests;

@@ -6,6 +6,7 @@ mod any_life;
 mod ends;
 mod members;
 mod submission;
+mod words;
 
 use super::*;
 use crate::error::ErrorKind;
