@@ -5,12 +5,16 @@
 //! and history row are committed as one, and only then is anybody told.
 
 mod calls;
+mod closing;
 mod cluster;
 mod create;
 mod files;
+mod follow;
 mod health;
+mod insight;
 mod instance;
 mod launch;
+mod logs;
 mod pace;
 mod preview;
 mod record;
@@ -31,6 +35,8 @@ use tokio_util::task::TaskTracker;
 
 pub use calls::*;
 pub use cluster::transport_of;
+pub use insight::Insight;
+pub use logs::{Part, Piece, Which};
 
 use crate::config::{Home, Settings, Watched};
 use crate::engine::cluster::{Ask, Cluster, lock};

@@ -9,6 +9,7 @@ mod calls;
 mod cluster;
 pub mod emit;
 mod failure;
+mod insight;
 mod job;
 mod lifecycle;
 mod notifications;
@@ -35,6 +36,10 @@ pub use failure::{
     ErrorCode, ErrorData, Finding, INVALID_REQUEST, METHOD_NOT_FOUND, PARSE_ERROR, Position, Range,
     Severity, error_code, error_codes,
 };
+pub use insight::{
+    Advice, DiagnoseResult, Diagnosis, Edit, Evidence, JobLogParams, JobLogResult, JobProgress,
+    WhichLog,
+};
 pub use job::{
     Attempt, Cause, CauseCode, ErrorInfo, Job, Observed, Phase, ReasonClass, Resources, Results,
     ResultsState, Source, Status, WaitReason,
@@ -44,8 +49,8 @@ pub use lifecycle::{
     ProgressToken, RequestId, ServerCapabilities, ServerFacts, ServerInfo,
 };
 pub use notifications::{
-    ClusterStatusChanged, JobDeleted, JobStatusChanged, LogMessage, Progress, ProgressParams,
-    SyncCompleted,
+    ClusterStatusChanged, JobDeleted, JobProgressed, JobStatusChanged, LogMessage, Progress,
+    ProgressParams, SyncCompleted,
 };
 pub use time::Time;
 
@@ -223,6 +228,14 @@ methods! {
     ListJobs = "listJobs": ListJobsParams => ListJobsResult, Drop, [];
     /// Gives every change in the life of a job, with its witness.
     JobHistory = "jobHistory": JobParams => JobHistoryResult, Drop, [JobNotFound];
+    /// Gives a piece of a job's log, read on its cluster. To follow a log, ask again from the
+    /// `offset` of the answer.
+    JobLog = "jobLog": JobLogParams => JobLogResult, Drop,
+        [JobNotFound RefusedInState ClusterNotFound ClusterUnavailable AuthRequired HostKeyChanged
+         RemoteCommandFailed Timeout];
+    /// Says what is wrong with a job and what to do about it, from what is known: the batch system's
+    /// words, NAMD's log, the file system.
+    Diagnose = "diagnose": JobParams => DiagnoseResult, Drop, [JobNotFound];
     /// Looks at the clusters now. A result younger than 5 s is given again.
     SyncAll = "syncAll": SyncAllParams => SyncAllResult, Drop("Looking at the clusters"),
         [ClusterNotFound];
@@ -256,6 +269,8 @@ notifications! {
     NOTIFICATIONS:
     /// A change of a job was committed.
     OnJobStatusChanged = "jobStatusChanged": JobStatusChanged;
+    /// A job's log has moved. Has no number of its own and is not repeated: the job holds the same.
+    OnJobProgress = "jobProgress": JobProgressed;
     /// A job was deleted.
     OnJobDeleted = "jobDeleted": JobDeleted;
     /// A cluster's health changed.

@@ -49,6 +49,10 @@ pub(crate) struct Cluster {
     pub(crate) submits: Semaphore,
     /// One heavy thing at a time on a login node.
     pub(crate) heavy: Semaphore,
+    /// The logs of ended jobs are closed one after the other …
+    pub(crate) closing: tokio::sync::Mutex<()>,
+    /// … by one task, while one more may wait.
+    pub(crate) closers: Semaphore,
     /// Ends its tasks: the program ends, or the cluster's settings changed.
     pub(crate) stop: CancellationToken,
     ready: OnceCell<Arc<Ready>>,
@@ -103,6 +107,8 @@ impl Cluster {
             asks,
             submits: Semaphore::new(SUBMITS),
             heavy: Semaphore::new(1),
+            closing: tokio::sync::Mutex::new(()),
+            closers: Semaphore::new(2),
             stop,
             ready: OnceCell::new(),
             busy: Mutex::new(HashSet::new()),

@@ -11,8 +11,8 @@ use tokio::sync::broadcast::error::RecvError;
 use crate::engine::{Engine, Event};
 use crate::error::Result;
 use crate::protocol::{
-    Change, ChangesSinceResult, ClusterStatusChanged, JobDeleted, OnClusterStatusChanged,
-    OnJobDeleted, OnJobStatusChanged, OnSyncCompleted,
+    Change, ChangesSinceResult, ClusterStatusChanged, JobDeleted, JobProgressed,
+    OnClusterStatusChanged, OnJobDeleted, OnJobProgress, OnJobStatusChanged, OnSyncCompleted,
 };
 use crate::rpc::{self, view};
 
@@ -46,6 +46,16 @@ impl Teller for Told {
                 view::change(*seq, change, sight)
                     .map(|params| notification::<OnJobStatusChanged>(&params))
             }
+            Event::Progress {
+                seq,
+                job_id,
+                insight,
+            } => Some(notification::<OnJobProgress>(&JobProgressed {
+                seq: *seq,
+                job_id: job_id.to_string(),
+                progress: view::progress(insight),
+                diagnosis: view::diagnosis(insight),
+            })),
             Event::JobDeleted { seq, job_id } => Some(notification::<OnJobDeleted>(&JobDeleted {
                 seq: *seq,
                 job_id: job_id.to_string(),

@@ -120,6 +120,7 @@ pub fn fill(data: &Path, count: usize) -> Vec<String> {
                 labels: BTreeMap::new(),
                 idempotency_key: None,
                 total_steps: Some(500_000),
+                segments: Some(1),
             };
             let state = JobState::Uploading {
                 since: at,

@@ -6,6 +6,7 @@ mod fixture;
 mod generated;
 mod jobs;
 mod lifecycle;
+mod logs;
 mod requests;
 mod runs;
 mod transcripts;
