@@ -20,6 +20,7 @@ mod preview;
 mod record;
 mod remove;
 mod roster;
+mod shown;
 mod sync;
 mod worker;
 
@@ -37,8 +38,10 @@ pub use calls::*;
 pub use cluster::transport_of;
 pub use insight::Insight;
 pub use logs::{Part, Piece, Which};
+pub use shown::{ConfigRead, names_in, read_shown_config};
 
 use crate::config::{Home, Settings, Watched};
+use crate::doctor::{self, Check};
 use crate::engine::cluster::{Ask, Cluster, lock};
 use crate::engine::instance::Instance;
 use crate::error::{Error, ErrorKind, Result};
@@ -316,6 +319,13 @@ impl Engine {
         Ok(self.state_of(&*self.find_cluster(name)?))
     }
 
+    /// Looks for what may keep jobs from running on a cluster, over its one connection.
+    pub async fn examine(&self, name: &str) -> Result<Vec<Check>> {
+        self.reload_settings();
+        let cluster = self.find_cluster(name)?;
+        Ok(doctor::run(&cluster.settings, cluster.transport.as_ref()).await)
+    }
+
     /// Opens the connection to a cluster, if there is none, and learns what is needed.
     pub async fn connect(&self, name: &str, _caller: &Caller) -> Result<ClusterState> {
         self.reload_settings();
@@ -501,7 +511,7 @@ fn error_of(info: &ErrorInfo) -> Error {
 }
 
 /// Runs something that waits for the disk off the runtime's workers.
-pub(crate) async fn blocking<T: Send + 'static>(
+pub async fn blocking<T: Send + 'static>(
     work: impl FnOnce() -> Result<T> + Send + 'static,
 ) -> Result<T> {
     tokio::task::spawn_blocking(work)

@@ -22,7 +22,8 @@
 //! commands and moves files; it never knows what a job is. [`store`] is SQLite. [`engine`] is the use cases: creating
 //! and uploading, submitting step by step, one look at a cluster, cancelling, deleting. [`protocol`]
 //! is every wire type and the method table; [`rpc`] puts the table onto the dispatcher and turns
-//! domain into wire; [`server`] serves one session over any duplex stream. [`cli`] is thin.
+//! domain into wire; [`lsp`] shows beside an open config what [`namd`] and the engine know;
+//! [`server`] serves one session over any duplex stream. [`cli`] is thin.
 //!
 //! # Invariants
 //!
@@ -70,6 +71,8 @@ pub mod engine;
 
 pub mod protocol;
 pub mod rpc;
+
+pub mod lsp;
 pub mod server;
 
 pub mod cli;

@@ -33,8 +33,8 @@ pub use cluster::{
     Sources, SyncAllParams, SyncAllResult,
 };
 pub use failure::{
-    ErrorCode, ErrorData, Finding, INVALID_REQUEST, METHOD_NOT_FOUND, PARSE_ERROR, Position, Range,
-    Severity, error_code, error_codes,
+    ErrorCode, ErrorData, Finding, INVALID_REQUEST, METHOD_NOT_FOUND, NOT_INITIALIZED, PARSE_ERROR,
+    Position, Range, Severity, error_code, error_codes,
 };
 pub use insight::{
     Advice, DiagnoseResult, Diagnosis, Edit, Evidence, JobLogParams, JobLogResult, JobProgress,
@@ -45,8 +45,9 @@ pub use job::{
     ResultsState, Source, Status, WaitReason,
 };
 pub use lifecycle::{
-    CancelParams, ClientInfo, InitializationOptions, InitializeParams, InitializeResult,
-    ProgressToken, RequestId, ServerCapabilities, ServerFacts, ServerInfo,
+    CancelParams, ClientInfo, ExecuteCommandOptions, InitializationOptions, InitializeParams,
+    InitializeResult, NoOptions, ProgressToken, RequestId, ServerCapabilities, ServerFacts,
+    ServerInfo, TextDocumentSyncOptions,
 };
 pub use notifications::{
     ClusterStatusChanged, JobDeleted, JobProgressed, JobStatusChanged, LogMessage, Progress,

@@ -10,6 +10,8 @@ PACKAGES=(
     slurm-wlm slurmdbd munge mariadb-server   # the batch system
     openssh-server openssh-client rsync       # the way to it
     tcsh                                      # a login shell that is not sh-like
+    busybox mksh yash                         # what sh may be on a cluster, beside dash and bash
+    shellcheck                                # reads the scripts that go there
     procps gcc libc6-dev                      # ps on the node; C code in the crates
 )
 

@@ -1,5 +1,9 @@
 //! Promises kept on a real Slurm behind a real sshd, over the real wire. Run by `tests/run.sh`.
 
+mod disks;
 mod faults;
 mod life;
+mod links;
+#[path = "../support/proxy.rs"]
+mod proxy;
 pub mod rig;

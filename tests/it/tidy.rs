@@ -96,6 +96,7 @@ const ARROWS: &[(&str, &[&str])] = &[
 const CRATES: &[(&str, &[&str])] = &[
     ("clap", &["cli", "main"]),
     ("dirs", &["config", "transport"]),
+    ("gen_lsp_types", &["lsp"]),
     ("jsonrpsee", &["rpc", "server"]),
     ("r2d2", &["store"]),
     ("r2d2_sqlite", &["store"]),

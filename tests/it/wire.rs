@@ -5,6 +5,7 @@ mod faults;
 mod fixture;
 mod generated;
 mod jobs;
+mod language;
 mod lifecycle;
 mod logs;
 mod requests;
