@@ -309,6 +309,7 @@ async fn two_sessions_of_one_engine_see_each_other() {
     };
     let (mut writes, mut reads) = (session(), session());
     reads.ignore("syncCompleted");
+    reads.ignore("jobProgress");
     reads.ignore("clusterStatusChanged");
     reads.initialize().await;
     let job = create(&mut writes, &place, json!({})).await;
