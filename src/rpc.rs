@@ -161,6 +161,7 @@ async fn preview_job(
                 resources: params.resources,
                 launch: params.launch,
                 inputs: params.inputs,
+                array: params.array,
                 ..wire::CreateJobParams::default()
             };
             engine.preview_job(view::create_asked(ask), &caller).await?
@@ -201,10 +202,10 @@ async fn job_status(
     let sync = params.sync == Some(true);
     let job = engine.job(&job_id(&params.job_id)?, sync).await?;
     let insight = engine.insight(&job)?;
-    let mut result = job_result(&engine, &job);
-    result.job.progress = view::progress(&insight);
-    result.job.diagnosis = view::diagnosis(&insight);
-    Ok(result)
+    let mut shown = view::whole_job(&job, sight(&engine, &job));
+    shown.progress = view::progress(&insight);
+    shown.diagnosis = view::diagnosis(&insight);
+    Ok(wire::JobResult { job: shown })
 }
 
 async fn list_jobs(
@@ -303,8 +304,20 @@ async fn sync_all(
     })
 }
 
-async fn cancel(engine: Engine, params: wire::JobParams, _: Caller) -> Result<wire::JobResult> {
-    let job = engine.cancel(&job_id(&params.job_id)?).await?;
+async fn cancel(
+    engine: Engine,
+    params: wire::CancelJobParams,
+    _: Caller,
+) -> Result<wire::JobResult> {
+    let id = job_id(&params.job_id)?;
+    let job = match params.members {
+        Some(members) => {
+            engine
+                .cancel_members(&id, members.into_iter().collect())
+                .await?
+        }
+        None => engine.cancel(&id).await?,
+    };
     Ok(job_result(&engine, &job))
 }
 

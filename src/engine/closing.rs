@@ -67,7 +67,7 @@ impl Engine {
         let mut kept = Followed::of(self.store().progress(&job.id)?, attempt.n);
         let bad = |why: crate::shell::BadPath| Error::internal(why.to_string());
         let dir = layout::work_dir(job, attempt.n).map_err(bad)?;
-        if let Some(id) = &attempt.id {
+        if let (Some(id), None) = (&attempt.id, &job.spec.array) {
             let log = dir.join(&layout::log_in_tree(job)).map_err(bad)?;
             let output = dir
                 .join(&cluster.scheduler.output_name(&dir, id))

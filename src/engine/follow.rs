@@ -142,6 +142,8 @@ impl Engine {
     pub(super) fn following(&self, jobs: &[Job]) -> Result<Following> {
         let running = jobs
             .iter()
+            // Each member of an array has a log of its own; they are not followed yet.
+            .filter(|job| job.spec.array.is_none())
             .filter(|job| matches!(job.state, JobState::Running { .. }));
         let mut found = Vec::new();
         for job in running {

@@ -54,7 +54,10 @@ impl Engine {
         };
         // How the log ends is only known when it has been read to its end.
         let ended = job.ended().is_some();
-        let diagnosis = advice::diagnose(&witnesses)
+        // The members of an array are not judged yet: each has a log of its own.
+        let judged = (!ended || job.spec.array.is_none()).then_some(&witnesses);
+        let diagnosis = judged
+            .and_then(advice::diagnose)
             .filter(|diagnosis| kept.closed || !ended || !diagnosis.cause.needs_the_end());
         let prediction = progress
             .as_ref()

@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use crate::job::{Job, JobId};
-use crate::scheduler::Resources;
+use crate::scheduler::{Array, Resources};
 
 /// The schema written now.
 pub const SCHEMA: u32 = 1;
@@ -42,6 +42,9 @@ pub struct JobInfo {
     /// How NAMD is started, if not the cluster's way.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub launch: Option<String>,
+    /// The members, if it is an array.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub array: Option<Array>,
     /// The person's own labels.
     pub labels: BTreeMap<String, String>,
     /// The caller's key against creating the same job twice.
@@ -82,6 +85,7 @@ pub fn describe(job: &Job) -> String {
         output_dirs: spec.output_dirs.clone(),
         resources: spec.resources.clone(),
         launch: spec.launch.clone(),
+        array: spec.array.clone(),
         labels: spec.labels.clone(),
         idempotency_key: spec.idempotency_key.clone(),
         total_steps: spec.total_steps,

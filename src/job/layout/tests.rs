@@ -31,6 +31,7 @@ fn job(project_root: &str, scratch_root: &str) -> Job {
         scratch_dir: job_dir(&path(scratch_root), &id).unwrap(),
         resources: Resources::default(),
         launch: None,
+        array: None,
         labels: BTreeMap::new(),
         idempotency_key: None,
         total_steps: None,
@@ -161,7 +162,12 @@ fn one_root_for_both_is_removed_once() {
 
 /// Runs a script as the transport does; its exit code and output.
 fn run(script: &str, input: &[u8]) -> (i32, String) {
-    let mut child = Command::new("sh")
+    run_by(&["sh"], script, input)
+}
+
+fn run_by(sh: &[&str], script: &str, input: &[u8]) -> (i32, String) {
+    let mut child = Command::new(sh[0])
+        .args(&sh[1..])
         .args(["-c", script])
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
@@ -392,6 +398,41 @@ fn a_broken_upload_is_swept_and_a_whole_one_is_found() {
     let (code, said) = run(&sweep, b"");
     assert_eq!((code, whole_upload(&said)), (0, Some(sums_of(&FILES))));
     assert!(Path::new(job.spec.project_dir.as_str()).exists());
+}
+
+#[test]
+fn the_scripts_mean_the_same_to_every_sh() {
+    let shells: [&[&str]; 5] = [
+        &["/bin/dash"],
+        &["/bin/bash"],
+        &["/bin/busybox", "sh"],
+        &["/bin/mksh"],
+        &["/bin/yash"],
+    ];
+    for sh in shells.iter().filter(|sh| Path::new(sh[0]).exists()) {
+        let dir = tempfile::tempdir().unwrap();
+        let job = here(dir.path());
+        let upload = |token| upload_script(&job.spec.project_dir, token, ".sums").unwrap();
+        let good = bundle(&FILES, false);
+        let broken = run_by(sh, &upload("t1"), &good[..good.len() / 2]);
+        assert_eq!(broken.0, 71, "{sh:?}: {}", broken.1);
+        assert_eq!(leftovers(&job).len(), 1, "{sh:?}");
+        let again = run_by(sh, &upload("t2"), &good);
+        assert_eq!(again, (0, String::new()), "{sh:?}");
+        assert!(leftovers(&job).is_empty(), "{sh:?}");
+        let sweep = run_by(sh, &sweep_script(&job.spec.project_dir), b"");
+        assert_eq!(whole_upload(&sweep.1), Some(sums_of(&FILES)), "{sh:?}");
+        let elsewhere = path("/elsewhere");
+        let removals = deletable(&job, [&elsewhere, &elsewhere]).unwrap();
+        // The description of this bundle names no job: there is no proof.
+        let refused = run_by(sh, &remove_script(&removals), b"");
+        assert_eq!(refused.0, 1, "{sh:?}: {}", refused.1);
+        let root = job.spec.project_dir.parent();
+        let removals = deletable(&job, [&root, &elsewhere]).unwrap();
+        let removed = run_by(sh, &remove_script(&removals), b"");
+        let said = format!("removed {}\n", job.spec.project_dir);
+        assert_eq!(removed, (0, said), "{sh:?}");
+    }
 }
 
 #[test]
