@@ -4,18 +4,6 @@
 /** The protocol's version. */
 export const PROTOCOL_VERSION = 1;
 
-/** One thing to do. */
-export interface Advice {
-  /** A word for it: `requestTime`, `submitAgain`, `correct`, … */
-  code: string;
-  /** What to do. */
-  text: string;
-  /** Submitting again after it, with nothing else changed, may well succeed. */
-  safeToRepeat: boolean;
-  /** What to change in what the job asks for: give it to `updateJob` as it is. */
-  edit?: Edit;
-}
-
 /** One submission of a job and what came of it. */
 export interface Attempt {
   /** Its number, from 1. */
@@ -66,8 +54,6 @@ export type CauseCode =
   | "exitCode"
   /** The batch system said it went well; the job's own end marker says otherwise. */
   | "markerDisagrees"
-  /** The batch system said it went well; NAMD's log holds a fatal error. */
-  | "logDisagrees"
   /** The wall-clock limit was reached. */
   | "timeLimit"
   /** It ran out of memory. */
@@ -281,26 +267,6 @@ export interface DeleteJobResult {
   remote: string[];
 }
 
-/** What `diagnose` gives. */
-export interface DiagnoseResult {
-  /** What is wrong. Absent: nothing that is known. */
-  diagnosis?: Diagnosis;
-}
-
-/** What is wrong with a job, and what to do. */
-export interface Diagnosis {
-  /** One cause, in a word: `timeLimit`, `inputMissing`, `unstable`, …; `unknown` if nothing shows why. Readers show words they do not know. */
-  cause: string;
-  /** What happened, in a sentence or two. */
-  summary: string;
-  /** The lines that show it. */
-  evidence: Evidence[];
-  /** What to do, the best first. */
-  advice: Advice[];
-  /** Where in the NAMD config, if it lies there. */
-  range?: Range;
-}
-
 /** What `doctor` takes. */
 export interface DoctorParams {
   /** Only this cluster. Absent: all, side by side. */
@@ -313,12 +279,36 @@ export interface DoctorResult {
   checks: Check[];
 }
 
-/** A change of what a job asks for. */
-export interface Edit {
-  /** A wall-clock limit, as Slurm writes it. */
-  walltime?: string;
-  /** Memory per node, as Slurm writes it. */
-  memory?: string;
+/** What `download` takes. */
+export interface DownloadParams {
+  /** The job. */
+  jobId: string;
+  /** Which files, by `*`, `?`, `[…]` and `**` against their `path`; a pattern without a slash is one of names. Absent: what the newest attempt wrote, but for trajectories and files over 100 MB. */
+  patterns?: string[];
+  /** The directory on this machine, absolute. Absent: one of the job's id beside its config. */
+  to?: string;
+  /** Where `$/progress` is reported to. */
+  workDoneToken?: ProgressToken;
+}
+
+/** What `download` gives. */
+export interface DownloadResult {
+  /** The directory on this machine. */
+  to: string;
+  /** The files in it, by path. */
+  files: DownloadedFile[];
+}
+
+/** A file of a download. */
+export interface DownloadedFile {
+  /** Where it is in the job's tree. */
+  path: string;
+  /** Where it is on this machine. */
+  local: string;
+  /** Its size in bytes. */
+  bytes: number;
+  /** Whether it was fetched now. Otherwise it was here already, with the size and date it has there. */
+  fetched: boolean;
 }
 
 /** What an error answer carries in `data`. */
@@ -349,18 +339,6 @@ export interface ErrorInfo {
   at: Time;
 }
 
-/** A line that shows it. */
-export interface Evidence {
-  /** Who says so: `slurm`, `marker`, `log`, `output`, `config`, `disk`, `observed`. */
-  source: string;
-  /** Its words. */
-  text: string;
-  /** The file, relative to the attempt's working directory. */
-  file?: string;
-  /** The line in the file, from 1. */
-  line?: number;
-}
-
 /** What `workspace/executeCommand` takes. */
 export interface ExecuteCommandOptions {
   /** `namdrunner.create`, `namdrunner.createAndSubmit` and `namdrunner.preview` take the address of a config; `namdrunner.submit`, `namdrunner.cancel`, `namdrunner.status` and `namdrunner.diff` the id of a job; `namdrunner.sync` takes nothing. */
@@ -375,6 +353,13 @@ export type FileAction =
   | "reuse"
   /** The config names it by an absolute path that is only on the cluster; it is left alone. */
   | "onCluster";
+
+/** Where a file lies. */
+export type FilePlace =
+  /** In the job's project directory, which is kept. */
+  | "project"
+  /** In an attempt's working tree, which a site may purge. */
+  | "scratch";
 
 /** One thing found in a NAMD config, with its place. */
 export interface Finding {
@@ -516,10 +501,6 @@ export interface Job {
   cause?: Cause;
   /** The last thing that went wrong with what was asked, while it still matters. */
   errorInfo?: ErrorInfo;
-  /** How far its newest attempt is, by NAMD's log. */
-  progress?: JobProgress;
-  /** What is wrong with it and what to do (in `jobStatus` alone). */
-  diagnosis?: Diagnosis;
   /** Where its results are. */
   results: Results;
 }
@@ -532,94 +513,36 @@ export interface JobDeleted {
   jobId: string;
 }
 
+/** A file of a job on its cluster. */
+export interface JobFile {
+  /** Where it is in the job's tree: the path that `download` matches patterns against. */
+  path: string;
+  /** Where it is on the cluster. */
+  remote: string;
+  /** What it is: for an input what the config calls it (`structure`, `parameters`, `config`, …), else `log`, `restart`, `trajectory`, `xst`, `colvars`, `control` or `output`. */
+  role: string;
+  /** Whether it was uploaded. */
+  input: boolean;
+  /** Its size in bytes. */
+  bytes: number;
+  /** When it was modified, by the cluster's clock. */
+  modified?: Time;
+  /** Where on the cluster that is. */
+  place: FilePlace;
+  /** The attempt that wrote it. Absent: none did. */
+  attempt?: number;
+}
+
 /** The history of a job, oldest first. */
 export interface JobHistoryResult {
   /** One entry for each change. */
   entries: HistoryEntry[];
 }
 
-/** What `jobLog` takes. At most one of `offset` and `tail`; without either the end is given. */
-export interface JobLogParams {
-  /** The job. */
-  jobId: string;
-  /** Which log. Absent: NAMD's. */
-  which?: WhichLog;
-  /** From this byte on. To follow a log, give the `offset` of the answer before. */
-  offset?: number;
-  /** So many bytes at its end, from the beginning of a line on. */
-  tail?: number;
-  /** The attempt. Absent: the newest. */
-  attempt?: number;
-}
-
-/** A piece of a log. */
-export interface JobLogResult {
-  /** Its text, at most 1 MiB; bytes that are not UTF-8 are replaced. */
-  text: string;
-  /** The file on the cluster. */
-  path: string;
-  /** The byte it begins at. */
-  from: number;
-  /** The byte where the next piece begins. */
-  offset: number;
-  /** The size of the file; 0 if it is not there yet. */
-  size: number;
-  /** Nothing more is there now. */
-  eof: boolean;
-}
-
 /** The job a method is about. */
 export interface JobParams {
   /** The job. */
   jobId: string;
-}
-
-/** How far a run is, by NAMD's log. */
-export interface JobProgress {
-  /** Which `run` or `minimize`, from 1; 0 while NAMD starts. */
-  segment: number;
-  /** Of how many. Absent: the config does not say beforehand. */
-  segments?: number;
-  /** The segment minimises. */
-  minimizing: boolean;
-  /** The last step, as NAMD counts: from `firsttimestep` on. */
-  step: number;
-  /** Steps that this attempt has done. */
-  stepsDone: number;
-  /** Steps that it is to do in all. Absent: not known beforehand. */
-  totalSteps?: number;
-  /** Nanoseconds of dynamics that it has done. */
-  nsDone: number;
-  /** Nanoseconds simulated in a day. */
-  nsPerDay?: number;
-  /** Seconds until its last step, if it stays as fast. */
-  etaSeconds?: number;
-  /** Whether its last step comes before its time limit. Absent: not known, or it has ended. */
-  finishesBeforeLimit?: boolean;
-  /** Seconds that it needs beyond its time limit, if it does not. */
-  shortBySeconds?: number;
-  /** The last temperature, in kelvin. */
-  temperature?: number;
-  /** The last energies by NAMD's names for them, in its units. One that is not a number is left out. */
-  energies?: Record<string, number>;
-  /** How many warnings NAMD has printed. */
-  warnings: number;
-  /** The step of the last complete set of restart files. */
-  restartStep?: number;
-  /** When the log was last read. */
-  at?: Time;
-}
-
-/** A job's log has moved, or has been read to its end. */
-export interface JobProgressed {
-  /** The number of the last change in this store when this was told. */
-  seq: number;
-  /** The job. */
-  jobId: string;
-  /** How far it is. Absent: NAMD has said nothing yet. */
-  progress?: JobProgress;
-  /** What is wrong with it. Absent: nothing that is known. */
-  diagnosis?: Diagnosis;
 }
 
 /** A job, as it is after the call. */
@@ -664,6 +587,12 @@ export interface JobStatusParams {
 export interface ListClustersResult {
   /** The clusters, in the order of config.toml. */
   clusters: ClusterStatus[];
+}
+
+/** A job's files. */
+export interface ListFilesResult {
+  /** The files: those that belong to no attempt first, then attempt by attempt. */
+  files: JobFile[];
 }
 
 /** What `listJobs` takes. What is absent does not filter. */
@@ -872,9 +801,31 @@ export type Progress = {
   message: string;
   /** Percent done, 0 to 100, never falling. */
   percentage?: number;
+  /** Of a transfer: bytes done, of the whole. */
+  bytes?: number;
+  /** Of a transfer: bytes in all. */
+  totalBytes?: number;
+  /** Of a transfer: bytes per second over the last seconds. */
+  bytesPerSecond?: number;
+  /** Of a transfer: seconds until all is done at this rate. */
+  secondsLeft?: number;
+  /** Of a transfer: the file that moved last, if it travels by itself. */
+  file?: ProgressFile;
 } | {
   kind: "end";
 };
+
+/** How far one file of a transfer is. */
+export interface ProgressFile {
+  /** Its path on the cluster. */
+  path: string;
+  /** Bytes done. */
+  bytes: number;
+  /** Its size in bytes. */
+  totalBytes: number;
+  /** Seconds until it is done at the present rate. */
+  secondsLeft?: number;
+}
 
 /** How far a request is. */
 export interface ProgressParams {
@@ -986,6 +937,8 @@ export interface ServerFacts {
   configFile: string;
   /** The directory of the server's log files. */
   logDir: string;
+  /** The process id of the background server that all windows share. Absent: the server is this client's own (`serve --standalone`). */
+  daemonPid?: number;
 }
 
 /** The server's name and version. */
@@ -1155,15 +1108,6 @@ export interface WaitReason {
   class: ReasonClass;
 }
 
-/** Which of a job's logs. */
-export type WhichLog =
-  /** NAMD's log. */
-  | "namd"
-  /** What the job script printed. Its two outputs go to one file. */
-  | "stdout"
-  /** The same file as `stdout`. */
-  | "stderr";
-
 /** The methods: what each takes and gives. */
 export interface Requests {
   /** Opens a session as in LSP. Job methods work without it; notifications come only after `initialized` or `subscribe`. */
@@ -1186,16 +1130,16 @@ export interface Requests {
   "listJobs": { params: ListJobsParams; result: ListJobsResult };
   /** Gives every change in the life of a job, with its witness. */
   "jobHistory": { params: JobParams; result: JobHistoryResult };
-  /** Gives a piece of a job's log, read on its cluster. To follow a log, ask again from the `offset` of the answer. */
-  "jobLog": { params: JobLogParams; result: JobLogResult };
-  /** Says what is wrong with a job and what to do about it, from what is known: the batch system's words, NAMD's log, the file system. */
-  "diagnose": { params: JobParams; result: DiagnoseResult };
   /** Looks at the clusters now. A result younger than 5 s is given again. */
   "syncAll": { params: SyncAllParams; result: SyncAllResult };
   /** Cancels a job: withdraws it from the queue, ends it, or withdraws a submit on its way. The answer means that the ask is durably recorded; a job that is gone already is not an error. */
   "cancel": { params: CancelJobParams; result: JobResult };
   /** Deletes a job, after cancelling it if need be. Refused while its cluster does not answer and the job may live. */
   "deleteJob": { params: DeleteJobParams; result: DeleteJobResult };
+  /** Lists a job's files on its cluster: its inputs as they were uploaded, and what its attempts wrote. */
+  "listFiles": { params: JobParams; result: ListFilesResult };
+  /** Fetches files of a job's newest attempt (and its inputs, if a pattern names them), compared by SHA-256 and continued where an interrupted download stopped. What is here as it is there is not fetched again. */
+  "download": { params: DownloadParams; result: DownloadResult };
   /** Gives what happened since a change's number: what a client missed. */
   "changesSince": { params: ChangesSinceParams; result: ChangesSinceResult };
   /** Gives all clusters. */
@@ -1214,8 +1158,6 @@ export interface Requests {
 export interface ServerNotifications {
   /** A change of a job was committed. */
   "jobStatusChanged": JobStatusChanged;
-  /** A job's log has moved. Has no number of its own and is not repeated: the job holds the same. */
-  "jobProgress": JobProgressed;
   /** A job was deleted. */
   "jobDeleted": JobDeleted;
   /** A cluster's health changed. */
@@ -1292,6 +1234,8 @@ export const ERROR_CODES = {
   storeTooNew: -32027,
   /** Something took longer than it may. */
   timeout: -32028,
+  /** The background server ended before it had answered. Another is started by itself. */
+  serverLost: -32029,
 } as const;
 
 /** The kinds of errors this version knows. */

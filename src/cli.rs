@@ -1,21 +1,27 @@
 //! The command line. Each subcommand is thin: it works over the same wire or the same tables.
 
 mod call;
+mod daemon;
 mod demo;
 mod doctor;
 mod examine;
 mod logs;
 mod schema;
 mod serve;
+mod status;
 
 use std::io::Write as _;
 use std::process::ExitCode;
+use std::sync::Arc;
 
 use clap::{Parser, Subcommand};
 use tokio::runtime::Runtime;
+use tokio::signal::unix::{SignalKind, signal};
+use tokio_util::sync::CancellationToken;
 
 use crate::config::Home;
 use crate::engine::Engine;
+use crate::engine::owner::Owner;
 use crate::error::{Error, ErrorKind, Result};
 use crate::protocol::{ServerFacts, VERSION};
 use crate::rpc::Opening;
@@ -29,7 +35,8 @@ struct Arguments {
 }
 
 const HELP: &str = "\
-Without a command it serves. Files: NAMDRUNNER_HOME=DIR puts settings, data, logs and runtime files
+Without a command it serves: through the background server that all windows share, which it starts
+if need be. Files: NAMDRUNNER_HOME=DIR puts settings, data, logs and runtime files
 below DIR. NAMDRUNNER_LOG=error|warn|info|debug|trace says how much is written to the log file.
 
 Exit codes
@@ -43,7 +50,11 @@ Exit codes
 #[derive(Debug, Subcommand)]
 enum Command {
     /// Serves one client on stdin and stdout (the default)
-    Serve,
+    Serve {
+        /// In this process, without the background server
+        #[arg(long)]
+        standalone: bool,
+    },
     /// Makes one call and prints its result
     Call(call::Arguments),
     /// Checks the settings, the connection and everything a cluster needs to have
@@ -54,6 +65,20 @@ enum Command {
         #[arg(long)]
         keep: bool,
     },
+    /// Shows the background server: clients, clusters, steps
+    Status {
+        /// Print it as JSON
+        #[arg(long)]
+        json: bool,
+    },
+    /// Ends the background server in order; jobs are not touched
+    Stop,
+    /// Is the background server (started by itself when it is needed)
+    Daemon {
+        /// Leave the terminal, and say on stdout that clients can connect
+        #[arg(long, hide = true)]
+        detached: bool,
+    },
     /// Prints the OpenRPC document, or writes all generated files
     Schema(schema::Arguments),
 }
@@ -61,14 +86,22 @@ enum Command {
 /// Runs the command line of this process.
 pub fn run() -> ExitCode {
     let arguments = Arguments::parse();
-    match arguments.command.unwrap_or(Command::Serve) {
-        Command::Serve => with_server(|runtime, home| Ok(runtime.block_on(serve::run(home)))),
+    let serve = Command::Serve { standalone: false };
+    match arguments.command.unwrap_or(serve) {
+        Command::Serve { standalone } => {
+            with_server(|runtime, home| Ok(runtime.block_on(serve::run(home, standalone))))
+        }
         Command::Call(arguments) => {
             with_server(|runtime, home| runtime.block_on(call::run(home, arguments)))
         }
         Command::Doctor(arguments) => {
             with_server(|runtime, home| runtime.block_on(examine::run(home, &arguments)))
         }
+        Command::Status { json } => {
+            with_server(|runtime, home| runtime.block_on(status::status(home, json)))
+        }
+        Command::Stop => with_server(|runtime, home| runtime.block_on(status::stop(home))),
+        Command::Daemon { detached } => daemon::run(detached),
         Command::Demo { keep } => demo::run(keep),
         Command::Schema(arguments) => ended(schema::run(&arguments)),
     }
@@ -113,17 +146,42 @@ fn ended(result: Result<ExitCode>) -> ExitCode {
 }
 
 /// The engine over a home, opened when it is first needed.
-fn engine(home: &Home) -> Opening {
+fn engine(home: &Home, owner: Option<Arc<Owner>>) -> Opening {
     let home = home.clone();
-    Opening::by(move || open(home.clone()))
+    Opening::by(move || open(home.clone(), owner.clone()))
 }
 
 /// Opening reads settings and database from the disk: off the threads that serve.
-async fn open(home: Home) -> Result<Engine> {
-    let options = options()?;
+async fn open(home: Home, owner: Option<Arc<Owner>>) -> Result<Engine> {
+    let mut options = options()?;
+    options.owner = owner;
     tokio::task::spawn_blocking(move || Engine::start(home, options))
         .await
         .unwrap_or_else(|broken| Err(Error::internal("Starting broke off.").caused_by(broken)))
+}
+
+/// Set by the signals that ask a process to end.
+fn stop_by_signal() -> CancellationToken {
+    let stop = CancellationToken::new();
+    for kind in [
+        SignalKind::terminate(),
+        SignalKind::interrupt(),
+        SignalKind::hangup(),
+    ] {
+        let stop = stop.clone();
+        match signal(kind) {
+            Ok(mut signals) => {
+                tokio::spawn(async move {
+                    if signals.recv().await.is_some() {
+                        tracing::info!("asked to end by a signal");
+                        stop.cancel();
+                    }
+                });
+            }
+            Err(error) => tracing::warn!("A signal cannot be listened to: {error}."),
+        }
+    }
+    stop
 }
 
 /// What tests turn.
@@ -145,5 +203,6 @@ fn facts(home: &Home) -> ServerFacts {
         home: home.data_dir.display().to_string(),
         config_file: home.config_file.display().to_string(),
         log_dir: home.state_dir.display().to_string(),
+        daemon_pid: None,
     }
 }

@@ -11,6 +11,7 @@
 mod address;
 pub mod home;
 pub mod launch;
+pub mod linger;
 pub mod mistake;
 mod read;
 pub mod reload;
@@ -27,6 +28,7 @@ use std::time::Duration;
 
 pub use self::home::Home;
 pub use self::launch::{DEFAULT_LAUNCH, validate_launch};
+pub use self::linger::{LINGER_VARIABLE, Linger};
 pub use self::mistake::{ConfigErrors, Mistake};
 pub use self::reload::{Reload, Stamp, Watched};
 pub use self::resources::validate_resources;
@@ -63,6 +65,8 @@ pub struct Settings {
     pub clusters: Vec<Cluster>,
     /// The cluster taken when a call names none.
     pub default_cluster: String,
+    /// How long the background server stays when nobody is connected.
+    pub linger: Linger,
 }
 
 /// A cluster, or this machine.

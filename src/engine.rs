@@ -4,6 +4,7 @@
 //! happened with `Engine::record`: the fact is applied to the job as the store holds it, job row
 //! and history row are committed as one, and only then is anybody told.
 
+mod attend;
 mod calls;
 mod closing;
 mod cluster;
@@ -15,17 +16,22 @@ mod insight;
 mod instance;
 mod launch;
 mod logs;
+mod meter;
+pub mod owner;
 mod pace;
 mod preview;
 mod record;
 mod remove;
+mod retrieve;
 mod roster;
 mod shown;
 mod sync;
+mod upload;
 mod worker;
 
 use std::collections::{BTreeMap, HashSet};
 use std::path::PathBuf;
+use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex, RwLock};
 use std::time::Duration;
 
@@ -34,6 +40,7 @@ use tokio::sync::{broadcast, oneshot};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+pub use attend::Occupation;
 pub use calls::*;
 pub use cluster::transport_of;
 pub use insight::Insight;
@@ -44,6 +51,7 @@ use crate::config::{Home, Settings, Watched};
 use crate::doctor::{self, Check};
 use crate::engine::cluster::{Ask, Cluster, lock};
 use crate::engine::instance::Instance;
+use crate::engine::owner::Owner;
 use crate::error::{Error, ErrorKind, Result};
 use crate::job::state::Fact;
 use crate::job::{ErrorInfo, Job, JobId, JobState, SubmitStep};
@@ -67,7 +75,10 @@ struct Inner {
     home: Home,
     store: Arc<Store>,
     options: Options,
+    owner: Arc<Owner>,
     instance: Instance,
+    /// Whether somebody is there to log in: see [`Engine::attend`].
+    attended: AtomicBool,
     configured: RwLock<Configured>,
     events: broadcast::Sender<Event>,
     /// The number of the last change told. Held while a change is committed and told, so that
@@ -85,9 +96,12 @@ struct Configured {
     clusters: BTreeMap<String, Arc<Cluster>>,
 }
 
-/// What tests turn.
-#[derive(Debug, Clone, Copy)]
+/// How an engine is started.
+#[derive(Debug, Clone)]
 pub struct Options {
+    /// The right to the store, held by a daemon from before it opens the store until it has ended.
+    /// None: a right beside others is taken.
+    pub owner: Option<Arc<Owner>>,
     /// How long a submission without an answer is only looked for (`NAMDRUNNER_GRACE_SECONDS`).
     pub grace_seconds: i64,
 }
@@ -95,6 +109,7 @@ pub struct Options {
 impl Default for Options {
     fn default() -> Self {
         Self {
+            owner: None,
             grace_seconds: launch::GRACE_SECONDS,
         }
     }
@@ -104,6 +119,10 @@ impl Engine {
     /// Opens the store and starts one poller per cluster. Must be called inside a tokio runtime.
     pub fn start(home: Home, options: Options) -> Result<Self> {
         let watched = Watched::load(home.clone())?;
+        let owner = match &options.owner {
+            Some(owner) => Arc::clone(owner),
+            None => Arc::new(Owner::beside_others(&home.data_dir)?),
+        };
         let store = Arc::new(Store::open(&home.data_dir, store::Options::default())?);
         let told = store.seq()?;
         let instance = Instance::start(&home.data_dir)?;
@@ -117,7 +136,9 @@ impl Engine {
                 home,
                 store,
                 options,
+                owner,
                 instance,
+                attended: AtomicBool::new(true),
                 configured,
                 events,
                 told: Mutex::new(told),
@@ -127,7 +148,9 @@ impl Engine {
             }),
         };
         engine.arrange_clusters();
-        engine.start_following();
+        if !engine.inner.owner.is_alone() {
+            engine.start_following();
+        }
         Ok(engine)
     }
 

@@ -49,6 +49,8 @@ pub enum ErrorKind {
     StoreTooNew,
     /// Something took longer than it may.
     Timeout,
+    /// The background server ended before it had answered.
+    ServerLost,
     /// A parameter is missing or wrong; the message names it.
     InvalidParams,
     /// The caller withdrew the request.
@@ -59,7 +61,7 @@ pub enum ErrorKind {
 
 impl ErrorKind {
     /// Kinds with a code of our own, in the order that numbers them from −32010 down.
-    pub const ALL: [Self; 19] = [
+    pub const ALL: [Self; 20] = [
         Self::JobNotFound,
         Self::ClusterNotFound,
         Self::SettingsInvalid,
@@ -79,6 +81,7 @@ impl ErrorKind {
         Self::StoreBusy,
         Self::StoreTooNew,
         Self::Timeout,
+        Self::ServerLost,
     ];
 
     /// The kind's name on the wire (`data.kind`), camelCase.
@@ -103,6 +106,7 @@ impl ErrorKind {
             Self::StoreBusy => "storeBusy",
             Self::StoreTooNew => "storeTooNew",
             Self::Timeout => "timeout",
+            Self::ServerLost => "serverLost",
             Self::InvalidParams => "invalidParams",
             Self::Cancelled => "cancelled",
             Self::Internal => "internal",
@@ -139,6 +143,7 @@ impl ErrorKind {
                 | Self::StoreBusy
                 | Self::Timeout
                 | Self::SubmitUnknown
+                | Self::ServerLost
         )
     }
 }

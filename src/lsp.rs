@@ -21,7 +21,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use gen_lsp_types as lsp;
 use serde::de::DeserializeOwned;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::engine::{self, Caller, Engine};
 use crate::error::{Error, ErrorKind, Result};
@@ -131,6 +131,23 @@ impl Language {
             }
             _ => None,
         }
+    }
+
+    /// The open documents as the parameters of the `textDocument/didOpen` that tell another server of
+    /// them.
+    pub fn reopened(&self) -> Vec<Value> {
+        let open = self.lock();
+        let documents = open.iter().map(|(uri, open)| (uri, &open.document));
+        documents
+            .map(|(uri, document)| {
+                json!({"textDocument": {
+                    "uri": uri,
+                    "languageId": document.language,
+                    "version": document.version,
+                    "text": document.text,
+                }})
+            })
+            .collect()
     }
 
     /// The addresses of the open documents.

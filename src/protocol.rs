@@ -9,6 +9,7 @@ mod calls;
 mod cluster;
 pub mod emit;
 mod failure;
+mod files;
 mod insight;
 mod job;
 mod lifecycle;
@@ -36,6 +37,9 @@ pub use failure::{
     ErrorCode, ErrorData, Finding, INVALID_REQUEST, METHOD_NOT_FOUND, NOT_INITIALIZED, PARSE_ERROR,
     Position, Range, Severity, error_code, error_codes,
 };
+pub use files::{
+    DownloadParams, DownloadResult, DownloadedFile, FilePlace, JobFile, ListFilesResult,
+};
 pub use insight::{
     Advice, DiagnoseResult, Diagnosis, Edit, Evidence, JobLogParams, JobLogResult, JobProgress,
     WhichLog,
@@ -51,7 +55,7 @@ pub use lifecycle::{
 };
 pub use notifications::{
     ClusterStatusChanged, JobDeleted, JobProgressed, JobStatusChanged, LogMessage, Progress,
-    ProgressParams, SyncCompleted,
+    ProgressFile, ProgressParams, SyncCompleted,
 };
 pub use time::Time;
 
@@ -248,6 +252,16 @@ methods! {
     DeleteJob = "deleteJob": DeleteJobParams => DeleteJobResult, Ignore,
         [JobNotFound RefusedInState ClusterUnavailable AuthRequired HostKeyChanged
          RemoteCommandFailed Timeout];
+    /// Lists a job's files on its cluster: its inputs as they were uploaded, and what its attempts
+    /// wrote.
+    ListFiles = "listFiles": JobParams => ListFilesResult, Drop,
+        [JobNotFound ClusterNotFound ClusterUnavailable AuthRequired HostKeyChanged
+         RemoteCommandFailed Timeout];
+    /// Fetches files of a job's newest attempt (and its inputs, if a pattern names them), compared
+    /// by SHA-256 and continued where an interrupted download stopped. What is here as it is there is not fetched again.
+    Download = "download": DownloadParams => DownloadResult, Ask("Downloading"),
+        [JobNotFound ClusterNotFound ClusterUnavailable AuthRequired HostKeyChanged
+         RemoteCommandFailed TransferFailed Quota Timeout];
     /// Gives what happened since a change's number: what a client missed.
     ChangesSince = "changesSince": ChangesSinceParams => ChangesSinceResult, Drop, [];
     /// Gives all clusters.

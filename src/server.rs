@@ -1,4 +1,4 @@
-//! One client over any duplex stream: stdin and stdout, a pipe in memory, later a socket.
+//! One client over any duplex stream: stdin and stdout, a pipe in memory, the daemon's socket.
 //!
 //! What a client can rely on, whatever it sends:
 //!
@@ -12,9 +12,15 @@
 //! - At the end of input the requests that have been read are answered, at most [`Options::linger`]
 //!   long, and the engine finishes what it has accepted. The same when the client stops reading.
 //! - Notifications wait for no client and are lost to none (`notices`).
+//! - Over the daemon's socket ([`link`]) the engine stays when the client goes: requests that only
+//!   read are dropped with it, those that have begun to change something finish. A client that reads
+//!   nothing for long is dropped.
 
+pub mod daemon;
+pub mod forward;
 pub mod framing;
 mod language;
+pub mod link;
 mod message;
 mod notices;
 mod outbox;
@@ -33,6 +39,7 @@ use tokio_util::sync::CancellationToken;
 use crate::protocol::{ServerFacts, VERSION};
 use crate::rpc::{self, Opening};
 use framing::{Fault, Frames, MAX_MESSAGE};
+use link::{LEAVING, Link};
 use session::Session;
 
 /// How a session is served.
@@ -49,6 +56,8 @@ pub struct Options {
     /// How long requests may take to answer once they were withdrawn, and the client to read the
     /// last answers.
     pub grace: Duration,
+    /// Set when the client comes over the daemon's socket.
+    pub link: Option<Link>,
 }
 
 impl Default for Options {
@@ -59,12 +68,14 @@ impl Default for Options {
                 home: String::new(),
                 config_file: String::new(),
                 log_dir: String::new(),
+                daemon_pid: None,
             },
             stop: CancellationToken::new(),
             owns_engine: true,
             // Long enough for an upload of some gigabytes, whose job would else be lost.
             linger: Duration::from_mins(10),
             grace: Duration::from_secs(3),
+            link: None,
         }
     }
 }
@@ -115,11 +126,13 @@ where
     W: AsyncWrite + Unpin + Send + 'static,
 {
     let framing = Arc::new(OnceLock::new());
-    let (outbox, writing) = outbox::open(writer, Arc::clone(&framing));
+    let patience = options.link.as_ref().map(|link| link.patience);
+    let (outbox, writing) = outbox::open(writer, Arc::clone(&framing), patience);
     let mut writing = tokio::spawn(writing);
     engine.begin();
-    let session = Session::new(methods, engine.clone(), outbox.clone(), options.facts);
+    let session = Session::new(methods, engine.clone(), outbox.clone(), &options);
     let mut frames = Frames::new(reader, MAX_MESSAGE);
+    let linked = options.link.is_some();
 
     let read = async {
         loop {
@@ -130,6 +143,9 @@ where
             match frame {
                 Ok(Some(Ok(text))) => {
                     if session.receive(&text).await {
+                        if session.input_has_ended() {
+                            return Exit::EndOfInput;
+                        }
                         let shut_down = session.was_shut_down();
                         return Exit::Asked { shut_down };
                     }
@@ -138,6 +154,7 @@ where
                     tracing::warn!("A message could not be read. {fault}");
                     let _ = outbox.send(answer_to(&fault)).await;
                 }
+                Ok(None) if linked => return Exit::ClientGone,
                 Ok(None) => return Exit::EndOfInput,
                 Err(error) => {
                     tracing::warn!("The input cannot be read any more: {error}.");
@@ -146,7 +163,7 @@ where
             }
         }
     };
-    let exit = tokio::select! {
+    let mut exit = tokio::select! {
         biased;
         () = options.stop.cancelled() => Exit::Stopped,
         () = outbox.gone() => Exit::ClientGone,
@@ -155,15 +172,38 @@ where
     tracing::debug!(?exit, "a session ends");
 
     let finished = match exit {
-        Exit::EndOfInput | Exit::ClientGone => {
+        Exit::EndOfInput if linked => {
+            // Nothing more is read but the end of the stream.
+            let gone = async { while let Ok(Some(_)) = frames.next().await {} };
+            tokio::select! {
+                () = options.stop.cancelled() => {
+                    exit = Exit::Stopped;
+                    false
+                }
+                () = gone => {
+                    exit = Exit::ClientGone;
+                    false
+                }
+                () = outbox.gone() => {
+                    exit = Exit::ClientGone;
+                    false
+                }
+                () = session.settle() => true,
+            }
+        }
+        Exit::EndOfInput | Exit::ClientGone if !linked => {
             tokio::select! {
                 () = options.stop.cancelled() => false,
                 finished = timeout(options.linger, session.settle()) => finished.is_ok(),
             }
         }
-        Exit::Asked { .. } | Exit::Stopped => false,
+        _ => false,
     };
-    if !finished {
+    if linked && exit == Exit::Stopped {
+        let _ = outbox.send(message::bare(LEAVING)).await;
+    }
+    // What has begun over a link goes on without its client: it is not withdrawn.
+    if !finished && (!linked || exit == Exit::Stopped) {
         session.withdraw_all();
         let _ = timeout(options.grace, session.settle()).await;
     }

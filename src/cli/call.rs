@@ -1,14 +1,17 @@
-//! `namdrunner call`: one request to a server of its own, in this process, over the same wire.
+//! `namdrunner call`: one request over the same wire, through the daemon or to a server in this process.
 
 use std::io::{IsTerminal as _, Read as _, Write as _};
 use std::process::ExitCode;
 
 use serde_json::{Value, json};
 use tokio::io::{AsyncWriteExt as _, DuplexStream, ReadHalf, WriteHalf};
+use tokio_util::sync::CancellationToken;
 
 use crate::config::Home;
 use crate::error::{Error, ErrorKind, Result};
 use crate::protocol::{self, Method as _, Notification as _, Status};
+use crate::server::daemon::way::Way;
+use crate::server::forward::forward;
 use crate::server::framing::{Frames, Framing, MAX_MESSAGE};
 use crate::server::{Options, serve};
 
@@ -23,17 +26,25 @@ pub(super) struct Arguments {
     /// Print notifications, one on each line, until the job ends; the exit code tells how
     #[arg(long)]
     follow: bool,
+    /// Without the background server: a server in this process
+    #[arg(long)]
+    standalone: bool,
 }
 
 pub(super) async fn run(home: Home, arguments: Arguments) -> Result<ExitCode> {
     let params = params(&arguments)?;
     let (ours, theirs) = tokio::io::duplex(256 * 1024);
     let (reader, writer) = tokio::io::split(theirs);
-    let options = Options {
-        facts: super::facts(&home),
-        ..Options::default()
+    let server = if arguments.standalone {
+        let options = Options {
+            facts: super::facts(&home),
+            ..Options::default()
+        };
+        tokio::spawn(serve(reader, writer, super::engine(&home, None), options))
+    } else {
+        let never = CancellationToken::new();
+        tokio::spawn(forward(reader, writer, Way::new(home), never))
     };
-    let server = tokio::spawn(serve(reader, writer, super::engine(&home), options));
     let (reader, writer) = tokio::io::split(ours);
     let mut wire = Wire {
         frames: Frames::new(reader, usize::MAX),
@@ -266,6 +277,7 @@ mod tests {
                 method: method.into(),
                 params: Some(text.into()),
                 follow,
+                standalone: false,
             })
             .unwrap()
         };

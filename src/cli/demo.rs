@@ -1,7 +1,7 @@
 //! `namdrunner demo`: the whole way of a job, shown over the real wire.
 //!
-//! It starts this program's own server as a child, with a home of its own in a temporary directory,
-//! and speaks newline-delimited JSON-RPC with it as a script would: create, submit, and follow the
+//! It starts this program's own server as a child, without a daemon, with a home of its own in a
+//! temporary directory, and speaks newline-delimited JSON-RPC with it as a script would: create, submit, and follow the
 //! notifications until the job has ended. NAMD is the machine's own if there is one; otherwise the
 //! stand-in, which says so.
 #![allow(
@@ -177,7 +177,7 @@ struct Server {
 impl Server {
     fn start(home: &Path) -> Fallible<Self> {
         let mut child = Command::new(std::env::current_exe()?)
-            .arg("serve")
+            .args(["serve", "--standalone"])
             .env("NAMDRUNNER_HOME", home)
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())

@@ -9,12 +9,12 @@ use toml::de::DeTable;
 use super::address::check_cluster_name;
 use super::mistake::{ConfigErrors, Notes};
 use super::values::{Found, Section};
-use super::{Cluster, LOCAL, Settings, Surroundings};
+use super::{Cluster, LOCAL, Linger, Settings, Surroundings};
 
 use self::cluster::CLUSTER;
 
 /// Keys of the file itself.
-const TOP: &[&str] = &["clusters", "default_cluster", "local"];
+const TOP: &[&str] = &["clusters", "default_cluster", "linger", "local"];
 
 /// Reads a whole config.toml.
 pub(super) fn settings(
@@ -109,10 +109,12 @@ impl Reader<'_, '_, '_> {
             let section = Section::new(format!("clusters.{LOCAL}"), 0..0, &nothing);
             clusters.push(self.cluster(LOCAL, &section));
         }
+        let linger = self.linger(top);
         let default_cluster = self.default_cluster(top, &clusters)?;
         Some(Settings {
             clusters,
             default_cluster,
+            linger,
         })
     }
 
@@ -141,6 +143,17 @@ impl Reader<'_, '_, '_> {
             &format!("There are: {}.", known.join(", ")),
         );
         None
+    }
+
+    fn linger(&mut self, top: &Section<'_>) -> Linger {
+        let Some(given) = top.text(self.notes, "linger", "\"jobs\"") else {
+            return Linger::default();
+        };
+        Linger::parse(given.value).unwrap_or_else(|why| {
+            let allowed = "Write \"jobs\", \"clients\", or a time such as \"30m\".";
+            self.wrong(&given.span, "linger", &why, allowed);
+            Linger::default()
+        })
     }
 
     /// A text that passes a check.

@@ -35,6 +35,8 @@ pub(crate) enum Ask {
     Sync(oneshot::Sender<Synced>),
     /// Another process changed jobs of this cluster: plan anew.
     Plan,
+    /// Somebody is there who could log in: look now, if nothing is planned.
+    Resume,
     /// News is likely soon (submission, cancellation): look early, and plan anew.
     Expect,
 }
@@ -53,6 +55,8 @@ pub(crate) struct Cluster {
     pub(crate) closing: tokio::sync::Mutex<()>,
     /// … by one task, while one more may wait.
     pub(crate) closers: Semaphore,
+    /// One upload of large files at a time: the next may find what this one brings.
+    pub(crate) large: Semaphore,
     /// Ends its tasks: the program ends, or the cluster's settings changed.
     pub(crate) stop: CancellationToken,
     ready: OnceCell<Arc<Ready>>,
@@ -109,6 +113,7 @@ impl Cluster {
             heavy: Semaphore::new(1),
             closing: tokio::sync::Mutex::new(()),
             closers: Semaphore::new(2),
+            large: Semaphore::new(1),
             stop,
             ready: OnceCell::new(),
             busy: Mutex::new(HashSet::new()),
@@ -239,6 +244,13 @@ impl Cluster {
                 format!("{place} took too long over {what}: {why}"),
             )
             .hinted("The login node may be overloaded; ask again later."),
+            TransportError::Remote(why) if is_full(why) => Error::new(
+                ErrorKind::Quota,
+                format!("There is no room on {place} for {what}: {why}"),
+            )
+            .hinted(
+                "Free space there (or raise the quota), then ask again. Nothing is left half-made.",
+            ),
             TransportError::Remote(why) => Error::new(
                 ErrorKind::TransferFailed,
                 format!("{place} refused {what}: {why}"),
@@ -271,6 +283,11 @@ impl Cluster {
     /// Whether a step of the job is under way in this process.
     pub(crate) fn is_busy(&self, id: &JobId) -> bool {
         lock(&self.busy).contains(id)
+    }
+
+    /// The jobs that a step is under way for.
+    pub(crate) fn busy_jobs(&self) -> Vec<JobId> {
+        lock(&self.busy).iter().cloned().collect()
     }
 
     /// As `clusterStatus` tells it.
@@ -313,6 +330,11 @@ impl Cluster {
             _ => None,
         }
     }
+}
+
+/// Whether a system's words mean a full disk or quota.
+pub(crate) fn is_full(words: &str) -> bool {
+    words.contains("No space left") || words.to_ascii_lowercase().contains("quota")
 }
 
 /// A way to reach a cluster; nothing is connected yet.

@@ -12,7 +12,7 @@ use crate::engine::cluster::lock;
 use crate::error::{Error, ErrorKind, Result};
 
 /// Directory of the lock files, in the data directory.
-const DIR: &str = "locks";
+pub(super) const DIR: &str = "locks";
 
 /// This process.
 pub(crate) struct Instance {

@@ -1,7 +1,8 @@
 //! The poller: one task per cluster. It waits for the next look or for an ask, and looks.
 //!
 //! Nothing active: it sleeps until asked. Several asks at once are one look. A look that failed is
-//! followed by a pause that doubles, with jitter; what hangs on the cluster waits visibly.
+//! followed by a pause that doubles, with jitter; what hangs on the cluster waits visibly. A cluster
+//! that asks for a login is left alone while nobody is there to log in.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -111,6 +112,7 @@ impl Plan {
         match ask {
             Ask::Sync(asker) => waiting.push(asker),
             Ask::Plan => {}
+            Ask::Resume => self.next = self.next.or(Some(Instant::now())),
             Ask::Expect => {
                 let now = Instant::now();
                 self.quiet = 0;
@@ -165,7 +167,8 @@ impl Plan {
             self.early.clear();
             pace::backoff(FIRST_PAUSE.min(base), book.failures, random)
         };
-        let idle = engine.active_count(cluster.name()) == 0;
+        let locked_out = synced.health == Health::AuthRequired && !engine.is_attended();
+        let idle = locked_out || engine.active_count(cluster.name()) == 0;
         self.next = (!idle).then(|| now + delay);
         if idle {
             self.early.clear();

@@ -192,6 +192,9 @@ fn meaning(kind: ErrorKind) -> &'static str {
         ErrorKind::StoreBusy => "Another process holds the job database.",
         ErrorKind::StoreTooNew => "The job database was written by a newer NAMDRunner.",
         ErrorKind::Timeout => "Something took longer than it may.",
+        ErrorKind::ServerLost => {
+            "The background server ended before it had answered. Another is started by itself."
+        }
     }
 }
 

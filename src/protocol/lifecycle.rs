@@ -119,6 +119,10 @@ pub struct ServerFacts {
     pub config_file: String,
     /// The directory of the server's log files.
     pub log_dir: String,
+    /// The process id of the background server that all windows share. Absent: the server is this
+    /// client's own (`serve --standalone`).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub daemon_pid: Option<u32>,
 }
 
 /// What `$/cancelRequest` takes.

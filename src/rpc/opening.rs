@@ -140,6 +140,14 @@ impl Opening {
         }
     }
 
+    /// Why it is not open, if the last attempt failed.
+    pub fn failure(&self) -> Option<Arc<Error>> {
+        match &*self.state.borrow() {
+            State::Failed(error, _) => Some(Arc::clone(error)),
+            _ => None,
+        }
+    }
+
     /// What opening comes to, from now on, whoever begins it.
     pub fn outcomes(&self) -> Outcomes {
         let mut state = self.state.subscribe();

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::value::RawValue;
 
-use crate::protocol::{INVALID_REQUEST, Notification, PARSE_ERROR};
+use crate::protocol::{CancelRequest, INVALID_REQUEST, Notification, PARSE_ERROR};
 use crate::rpc::failure::refusal;
 
 /// The most messages of one batch.
@@ -216,6 +216,20 @@ pub(super) fn notification<N: Notification>(params: &N::Params) -> String {
         N::NAME,
         text_of(params)
     )
+}
+
+/// The withdrawal of a question to the client.
+pub(super) fn withdrawal(id: &Id) -> String {
+    format!(
+        r#"{{"jsonrpc":"2.0","method":"{}","params":{{"id":{}}}}}"#,
+        CancelRequest::NAME,
+        id.0
+    )
+}
+
+/// A notification that carries nothing.
+pub(super) fn bare(method: &str) -> String {
+    format!(r#"{{"jsonrpc":"2.0","method":"{method}"}}"#)
 }
 
 /// The answer to what cannot be read at all.

@@ -8,11 +8,12 @@
 use tokio::sync::broadcast::Receiver;
 use tokio::sync::broadcast::error::RecvError;
 
-use crate::engine::{Engine, Event};
+use crate::engine::{ClusterState, Engine, Event, Health};
 use crate::error::Result;
 use crate::protocol::{
-    Change, ChangesSinceResult, ClusterStatusChanged, JobDeleted, JobProgressed,
-    OnClusterStatusChanged, OnJobDeleted, OnJobProgress, OnJobStatusChanged, OnSyncCompleted,
+    Change, ChangesSinceResult, ClusterStatusChanged, JobDeleted, JobProgressed, LogMessage,
+    OnClusterStatusChanged, OnJobDeleted, OnJobProgress, OnJobStatusChanged, OnLogMessage,
+    OnSyncCompleted,
 };
 use crate::rpc::{self, view};
 
@@ -117,6 +118,50 @@ pub(super) async fn pass_on(
                 last = known;
             }
             Err(RecvError::Closed) => return Ok(()),
+        }
+    }
+}
+
+/// The same for a client that was away: it is told first what has happened since a change.
+pub(super) async fn pass_on_since(
+    events: Receiver<Event>,
+    teller: impl Teller,
+    since: u64,
+    outbox: Outbox,
+) -> Result<(), Gone> {
+    let seq = catch_up(&teller, since, &outbox).await?;
+    pass_on(events, teller, seq, outbox).await
+}
+
+/// Tells a client that has just come of clusters that wait for somebody to log in: their jobs have
+/// not been watched since.
+pub(super) async fn tell_locked_out(engine: &Engine, outbox: &Outbox) {
+    let waits = |state: &ClusterState| state.health == Health::AuthRequired;
+    for state in engine.clusters().into_iter().filter(waits) {
+        let words = [
+            format!(
+                "{} has asked for a login since {}, and nobody was there.",
+                state.name, state.since
+            ),
+            match state.active_jobs {
+                0 => String::new(),
+                1 => "Its one active job is not watched until then.".to_owned(),
+                jobs => format!("Its {jobs} active jobs are not watched until then."),
+            },
+            state.reason.clone().unwrap_or_default(),
+            state.hint.clone().unwrap_or_default(),
+        ];
+        let words: Vec<String> = words.into_iter().filter(|text| !text.is_empty()).collect();
+        let news = notification::<OnClusterStatusChanged>(&ClusterStatusChanged {
+            cluster: state.name.clone(),
+            status: view::cluster(&state),
+        });
+        let message = notification::<OnLogMessage>(&LogMessage {
+            level: 2,
+            message: words.join(" "),
+        });
+        for text in [news, message] {
+            let _ = outbox.send(text).await;
         }
     }
 }

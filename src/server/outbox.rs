@@ -5,9 +5,11 @@
 
 use std::io;
 use std::sync::{Arc, OnceLock};
+use std::time::Duration;
 
 use tokio::io::{AsyncWrite, AsyncWriteExt as _};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
+use tokio::time::timeout;
 
 use super::framing::Framing;
 
@@ -34,17 +36,19 @@ struct Waiting {
 }
 
 /// Makes the way out and the task that writes, which ends with the last [`Outbox`] or a failure.
-/// `framing` is looked at when there is something to write.
+/// `framing` is looked at when there is something to write. A client that takes no byte for
+/// `patience` is one that is gone.
 pub(super) fn open<W: AsyncWrite + Unpin>(
     writer: W,
     framing: Arc<OnceLock<Framing>>,
+    patience: Option<Duration>,
 ) -> (Outbox, impl Future<Output = io::Result<()>>) {
     let (queue, waiting) = mpsc::channel(MESSAGES);
     let outbox = Outbox {
         queue,
         room: Arc::new(Semaphore::new(KILOBYTES as usize)),
     };
-    (outbox, write_all(writer, waiting, framing))
+    (outbox, write_all(writer, waiting, framing, patience))
 }
 
 impl Outbox {
@@ -87,6 +91,7 @@ async fn write_all<W: AsyncWrite + Unpin>(
     mut writer: W,
     mut queue: mpsc::Receiver<Waiting>,
     framing: Arc<OnceLock<Framing>>,
+    patience: Option<Duration>,
 ) -> io::Result<()> {
     let mut bytes = Vec::new();
     while let Some(mut waiting) = queue.recv().await {
@@ -102,12 +107,33 @@ async fn write_all<W: AsyncWrite + Unpin>(
                 Err(_) => break,
             }
         }
-        writer.write_all(&bytes).await?;
+        write(&mut writer, &bytes, patience).await?;
         writer.flush().await?;
         bytes.clear();
         bytes.shrink_to(1024 * 1024);
     }
     writer.shutdown().await
+}
+
+async fn write<W: AsyncWrite + Unpin>(
+    writer: &mut W,
+    mut bytes: &[u8],
+    patience: Option<Duration>,
+) -> io::Result<()> {
+    let Some(patience) = patience else {
+        return writer.write_all(bytes).await;
+    };
+    while !bytes.is_empty() {
+        let taken = timeout(patience, writer.write(bytes)).await.map_err(|_| {
+            tracing::warn!("A client has read nothing for {patience:?}: it is dropped.");
+            io::Error::from(io::ErrorKind::TimedOut)
+        })??;
+        if taken == 0 {
+            return Err(io::ErrorKind::WriteZero.into());
+        }
+        bytes = bytes.get(taken..).unwrap_or_default();
+    }
+    Ok(())
 }
 
 #[cfg(test)]
@@ -123,7 +149,7 @@ mod tests {
     #[tokio::test]
     async fn messages_leave_in_order_and_the_end_is_an_end() {
         let (ours, mut theirs) = tokio::io::duplex(16);
-        let (outbox, writing) = open(ours, lines());
+        let (outbox, writing) = open(ours, lines(), None);
         let writing = tokio::spawn(writing);
         for n in 0..1000 {
             let mut line = vec![0; n.to_string().len() + 1];
@@ -140,7 +166,7 @@ mod tests {
     #[tokio::test]
     async fn what_waits_is_bounded_in_number_and_size() {
         let (ours, _theirs) = tokio::io::duplex(1);
-        let (outbox, _writing) = open(ours, lines());
+        let (outbox, _writing) = open(ours, lines(), None);
         let large = "x".repeat(20 * 1024 * 1024);
         assert!(outbox.offer(large.clone()));
         assert!(!outbox.offer(large), "there is no room for a second");
@@ -153,7 +179,7 @@ mod tests {
     #[tokio::test]
     async fn a_client_that_is_gone_is_noticed_by_those_who_wait() {
         let (ours, theirs) = tokio::io::duplex(1);
-        let (outbox, writing) = open(ours, lines());
+        let (outbox, writing) = open(ours, lines(), None);
         let writing = tokio::spawn(writing);
         drop(theirs);
         let mut sent = Ok(());

@@ -26,7 +26,9 @@ use crate::protocol::{
 use crate::rpc::failure::{self, refusal};
 use crate::rpc::{self, Opening};
 
+use super::daemon::Resume;
 use super::language::{self, Features};
+use super::link::{END_OF_INPUT, Link};
 use super::message::{self, Id, Incoming, Message, Params, Request, notification};
 use super::notices::{self, Told};
 use super::outbox::Outbox;
@@ -41,6 +43,9 @@ pub(super) struct Session {
     pub(super) outbox: Outbox,
     /// Answers every request that is left.
     pub(super) abandon: CancellationToken,
+    pub(super) link: Option<Link>,
+    /// The tasks of calls: they may outlast their requests over a link.
+    pub(super) calls: TaskTracker,
     pub(super) engine: Opening,
     pub(super) features: Features,
     facts: ServerFacts,
@@ -52,6 +57,7 @@ pub(super) struct Session {
     next: AtomicU64,
     initialized: AtomicBool,
     shut_down: AtomicBool,
+    input_ended: AtomicBool,
     listening: AtomicBool,
     /// Withdraws every request, as `$/cancelRequest` would.
     withdraw: CancellationToken,
@@ -93,35 +99,64 @@ impl Session {
         methods: Methods,
         engine: Opening,
         outbox: Outbox,
-        facts: ServerFacts,
+        options: &super::Options,
     ) -> Arc<Self> {
         let mut methods = methods;
         let features = Features::new();
         if let Err(error) = methods.merge(features.methods(engine.clone(), outbox.clone())) {
             tracing::error!(%error, "a method is bound twice");
         }
-        Arc::new(Self {
+        let link = options.link.clone();
+        let this = Arc::new(Self {
             methods,
             features,
             outbox,
             abandon: CancellationToken::new(),
+            calls: link
+                .as_ref()
+                .map_or_else(TaskTracker::new, |link| link.begun.clone()),
+            link,
             engine,
-            facts,
+            facts: options.facts.clone(),
             room: Arc::new(Semaphore::new(ROOM as usize)),
             tasks: TaskTracker::new(),
             in_flight: Mutex::default(),
             next: AtomicU64::new(0),
             initialized: AtomicBool::new(false),
             shut_down: AtomicBool::new(false),
+            input_ended: AtomicBool::new(false),
             listening: AtomicBool::new(false),
-            withdraw: CancellationToken::new(),
+            // What outlasts its client is still withdrawn when the program ends.
+            withdraw: options.stop.child_token(),
             silence: CancellationToken::new(),
-        })
+        });
+        if let Some(resume) = this.link.as_ref().and_then(|link| link.resume.as_ref()) {
+            this.resume(resume);
+        }
+        this
+    }
+
+    /// Goes on where a session was cut off.
+    fn resume(self: &Arc<Self>, resume: &Resume) {
+        if let Some(params) = &resume.initialize {
+            let params = Params::Object(RawValue::from_string(params.to_string()).ok());
+            if self.initialize(&params).is_err() {
+                tracing::warn!("A session that was cut off cannot go on as it was.");
+            }
+        }
+        if resume.listening && !self.listening.swap(true, Ordering::SeqCst) {
+            self.listen_when_open(resume.seq);
+        }
     }
 
     /// Whether `shutdown` was asked.
     pub(super) fn was_shut_down(&self) -> bool {
         self.shut_down.load(Ordering::SeqCst)
+    }
+
+    /// Whether a forwarder has told of the end of the client's input.
+    pub(super) fn input_has_ended(&self) -> bool {
+        self.input_ended.load(Ordering::SeqCst)
     }
 
     /// Waits until every request has its answer on its way.
@@ -143,6 +178,9 @@ impl Session {
 
     /// Takes one frame; waits while too much is being worked on. Says whether it was `exit`.
     pub(super) async fn receive(self: &Arc<Self>, text: &str) -> bool {
+        if let Some(link) = &self.link {
+            link.guest.touch();
+        }
         let cost = u32::try_from(text.len() / (64 * 1024)).map_or(ROOM, |cost| cost + 1);
         let room = Arc::clone(&self.room).acquire_many_owned(cost.min(ROOM));
         let Ok(room) = room.await else {
@@ -260,6 +298,9 @@ impl Session {
         let options = params.initialization_options.unwrap_or_default();
         if let Some(ClientInfo { name, version }) = options.client.or(params.client_info) {
             tracing::info!(name, version, "a client is here");
+            if let Some(link) = &self.link {
+                link.guest.introduce(&name);
+            }
         }
         Ok(InitializeResult {
             capabilities: language::capabilities(),
@@ -274,7 +315,17 @@ impl Session {
     /// Takes a notification; says whether it was `exit`. Unknown ones are ignored, as LSP has it.
     fn take_note(self: &Arc<Self>, note: &Request) -> bool {
         match note.method.as_str() {
-            Initialized::NAME => self.listen_when_open(),
+            Initialized::NAME => {
+                if self.initialized.load(Ordering::SeqCst)
+                    && !self.listening.swap(true, Ordering::SeqCst)
+                {
+                    self.listen_when_open(None);
+                }
+            }
+            END_OF_INPUT if self.link.is_some() => {
+                self.input_ended.store(true, Ordering::SeqCst);
+                return true;
+            }
             CancelRequest::NAME => self.cancel(&note.params),
             ExitNow::NAME => return true,
             name if method(name).is_some() => tracing::warn!(
@@ -337,6 +388,7 @@ impl Session {
         let this = Arc::clone(self);
         self.in_background(async move {
             let _ = answered.await;
+            notices::tell_locked_out(&engine, &this.outbox).await;
             this.pass_on(events, Told { engine, store_id }, seq).await;
         });
         Ok(Reply {
@@ -345,11 +397,8 @@ impl Session {
         })
     }
 
-    /// Tells an LSP client what happens, from when the engine is open.
-    fn listen_when_open(self: &Arc<Self>) {
-        if !self.initialized.load(Ordering::SeqCst) || self.listening.swap(true, Ordering::SeqCst) {
-            return;
-        }
+    /// Tells a client what happens, from when the engine is open, or since a change.
+    fn listen_when_open(self: &Arc<Self>, since: Option<u64>) {
         let this = Arc::clone(self);
         self.in_background(async move {
             let mut outcomes = this.engine.outcomes();
@@ -362,7 +411,15 @@ impl Session {
             let events = engine.events();
             match engine.store_position() {
                 Ok((store_id, seq)) => {
-                    this.pass_on(events, Told { engine, store_id }, seq).await;
+                    let told = Told { engine, store_id };
+                    notices::tell_locked_out(&told.engine, &this.outbox).await;
+                    match since.filter(|since| *since < seq) {
+                        Some(since) => {
+                            let outbox = this.outbox.clone();
+                            let _ = notices::pass_on_since(events, told, since, outbox).await;
+                        }
+                        None => this.pass_on(events, told, seq).await,
+                    }
                 }
                 Err(error) => {
                     this.listening.store(false, Ordering::SeqCst);

@@ -1,9 +1,7 @@
 //! One request being worked on: from its text to its one answer, whatever happens on the way.
 
-use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 
-use futures_util::FutureExt as _;
 use jsonrpsee::types::ErrorObjectOwned;
 use serde::{Deserialize, Deserializer};
 use serde_json::value::RawValue;
@@ -97,7 +95,13 @@ impl Work {
             self.request.method,
             self.request.params.text()
         );
-        let call = AssertUnwindSafe(methods.raw_json_request(&text, 1)).catch_unwind();
+        // In a task of its own: a panic is no more than this request's, and what has begun to change
+        // something goes on without a client that came over a link.
+        let mut call = self
+            .session
+            .calls
+            .spawn(async move { methods.raw_json_request(&text, 1).await });
+        let stop = call.abort_handle();
         let drops = self
             .row
             .is_none_or(|row| row.withdrawal == Withdrawal::Drop);
@@ -111,9 +115,15 @@ impl Work {
         // In this order: a request that is done is answered with what it did.
         let answered = tokio::select! {
             biased;
-            answered = call => answered,
-            () = dropped => return Err(cancelled("The request was withdrawn.")),
+            answered = &mut call => answered,
+            () = dropped => {
+                stop.abort();
+                return Err(cancelled("The request was withdrawn."));
+            }
             () = self.session.abandon.cancelled() => {
+                if drops || self.session.link.is_none() {
+                    stop.abort();
+                }
                 return Err(cancelled("The server is ending."));
             }
         };

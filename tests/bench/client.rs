@@ -18,6 +18,7 @@ impl Client {
     pub fn start(home: &Path) -> Self {
         let mut child = Command::new(env!("CARGO_BIN_EXE_namdrunner"))
             .env("NAMDRUNNER_HOME", home)
+            .args(["serve", "--standalone"])
             .env("NAMDRUNNER_MIN_SYNC_SECONDS", "1")
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())

@@ -12,6 +12,7 @@
 )]
 
 mod cluster;
+mod daemon;
 mod readme;
 mod support;
 mod tidy;

@@ -61,7 +61,7 @@ vim.o.termguicolors = false
 vim.g.namdrunner = { cmd = { '$NAMDRUNNER_TEST_BINARY' } }
 LUA
     tmux_ new-session -d -x "${size%x*}" -y "${size#*x}" -s t \
-        "env -i PATH='$PATH' HOME='$HOME_OF_TEST' NAMDRUNNER_HOME='$dir/home' LC_ALL=C.UTF-8 TERM=tmux-256color '$NVIM' -u '$dir/init.lua' -i NONE '$dir/water/equil/lingers.namd'"
+        "env -i PATH='$PATH' HOME='$HOME_OF_TEST' NAMDRUNNER_HOME='$dir/home' NAMDRUNNER_LINGER=0s LC_ALL=C.UTF-8 TERM=tmux-256color '$NVIM' -u '$dir/init.lua' -i NONE '$dir/water/equil/lingers.namd'"
     # At 80 columns Neovim cuts a lens behind a long first line.
     if [[ $size == 80x24 ]]; then shows open 'run         36000'; else shows open 'Create and submit (local)'; fi
     keys ':Namd! create' Enter

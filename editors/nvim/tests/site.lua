@@ -99,6 +99,8 @@ function M.use(dir)
     return ended
   end)
   vim.env.NAMDRUNNER_HOME = dir .. '/home'
+  -- No server is left in the background.
+  vim.env.NAMDRUNNER_LINGER = '0s'
   vim.env.NAMDRUNNER_MIN_SYNC_SECONDS = '1'
   client.missing = nil
   vim.g.namdrunner = { cmd = { vim.env.NAMDRUNNER_TEST_BINARY } }

@@ -70,7 +70,7 @@ struct Rig {
 /// A client with a small pipe, and a bus for few events.
 fn rig(past: Past, seq: u64) -> Rig {
     let (ours, theirs) = tokio::io::duplex(32);
-    let (outbox, writing) = outbox::open(ours, Arc::new(OnceLock::from(Framing::Lines)));
+    let (outbox, writing) = outbox::open(ours, Arc::new(OnceLock::from(Framing::Lines)), None);
     tokio::spawn(writing);
     let (events, receiver) = broadcast::channel(16);
     tokio::spawn(pass_on(receiver, past.clone(), seq, outbox));

@@ -14,7 +14,7 @@ use namdrunner::rpc::{self, Opening};
 use namdrunner::server::framing::{Frames, Framing};
 use namdrunner::server::{Exit, Options, serve_methods};
 use serde_json::{Value, json};
-use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt as _};
+use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt as _, DuplexStream, ReadHalf, WriteHalf};
 use tokio::process::{Child, Command};
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
@@ -29,6 +29,17 @@ pub(crate) fn binary() -> PathBuf {
     std::env::var_os("NAMDRUNNER_TEST_BINARY")
         .unwrap_or_else(|| env!("CARGO_BIN_EXE_namdrunner").into())
         .into()
+}
+
+/// The program with all its files below `home`. A daemon that it starts ends with its last client,
+/// unless a test says otherwise: none is left behind.
+pub(crate) fn program(home: &Path) -> Command {
+    let mut command = Command::new(binary());
+    command
+        .env("NAMDRUNNER_HOME", home)
+        .env("NAMDRUNNER_LINGER", "0s")
+        .kill_on_drop(true);
+    command
 }
 
 /// One client.
@@ -50,21 +61,35 @@ enum Server {
 }
 
 impl Client {
-    /// Over the real binary, with all its files below `home`.
+    /// Over the real binary, a server of its own, with all its files below `home`.
     pub(crate) fn spawn(home: &Path) -> Self {
         Self::spawn_with(home, |_| {})
     }
 
+    /// Over the real binary, as editors start it: through the daemon.
+    pub(crate) fn through_daemon(home: &Path) -> Self {
+        Self::through_daemon_with(home, |_| {})
+    }
+
+    /// The same, with more environment.
+    pub(crate) fn through_daemon_with(home: &Path, with: impl FnOnce(&mut Command)) -> Self {
+        Self::start_process(home, program(home), with)
+    }
+
     /// The same, with more arguments or environment.
     pub(crate) fn spawn_with(home: &Path, with: impl FnOnce(&mut Command)) -> Self {
+        let mut command = program(home);
+        command.args(["serve", "--standalone"]);
+        Self::start_process(home, command, with)
+    }
+
+    fn start_process(home: &Path, mut command: Command, with: impl FnOnce(&mut Command)) -> Self {
+        std::fs::create_dir_all(home).expect("the home can be written");
         let stderr = home.join("stderr.txt");
-        let mut command = Command::new(binary());
         command
-            .env("NAMDRUNNER_HOME", home)
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
-            .stderr(File::create(&stderr).expect("the home can be written"))
-            .kill_on_drop(true);
+            .stderr(File::create(&stderr).expect("the home can be written"));
         with(&mut command);
         let mut child = command.spawn().expect("the binary starts");
         let reader = child.stdout.take().expect("stdout is piped");
@@ -90,9 +115,19 @@ impl Client {
         engine: Opening,
         options: Options,
     ) -> Self {
+        Self::over_pipe(|reader, writer| serve_methods(reader, writer, methods, engine, options))
+    }
+
+    /// Over a pipe in memory, with what serves its other end.
+    pub(crate) fn over_pipe<F>(
+        serve: impl FnOnce(ReadHalf<DuplexStream>, WriteHalf<DuplexStream>) -> F,
+    ) -> Self
+    where
+        F: Future<Output = Exit> + Send + 'static,
+    {
         let (ours, theirs) = tokio::io::duplex(64 * 1024);
         let (reader, writer) = tokio::io::split(theirs);
-        let server = tokio::spawn(serve_methods(reader, writer, methods, engine, options));
+        let server = tokio::spawn(serve(reader, writer));
         let (reader, writer) = tokio::io::split(ours);
         Self::over(reader, writer, Server::Task(server))
     }
@@ -154,6 +189,12 @@ impl Client {
     pub(crate) fn forget_news(&mut self) {
         self.kept.clear();
         while self.inbox.try_recv().is_ok() {}
+    }
+
+    /// Drops what has been kept of changes up to a number.
+    pub(crate) fn forget_news_before(&mut self, seq: u64) {
+        self.kept
+            .retain(|message| message["params"]["seq"].as_u64().is_some_and(|of| of > seq));
     }
 
     /// Ends the process at once, as `kill -9` does.

@@ -5,9 +5,8 @@ use std::process::Stdio;
 use serde_json::{Value, json};
 use tempfile::tempdir;
 use tokio::io::AsyncWriteExt as _;
-use tokio::process::Command;
 
-use crate::support::client::binary;
+use crate::support::client::program;
 
 struct Ended {
     code: i32,
@@ -17,13 +16,11 @@ struct Ended {
 
 async fn run(arguments: &[&str], input: &str) -> Ended {
     let home = tempdir().unwrap();
-    let mut child = Command::new(binary())
+    let mut child = program(home.path())
         .args(arguments)
-        .env("NAMDRUNNER_HOME", home.path())
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
-        .kill_on_drop(true)
         .spawn()
         .unwrap();
     let mut stdin = child.stdin.take().unwrap();
@@ -57,13 +54,11 @@ async fn a_call_prints_its_result_and_nothing_else() {
 async fn without_home_in_the_environment_this_machine_is_usable() {
     for home in [None, Some("")] {
         let place = tempdir().unwrap();
-        let mut command = Command::new(binary());
+        let mut command = program(place.path());
         command
             .args(["call", "connect", r#"{"cluster":"local"}"#])
             .env_remove("HOME")
-            .env("NAMDRUNNER_HOME", place.path())
-            .stdin(Stdio::null())
-            .kill_on_drop(true);
+            .stdin(Stdio::null());
         if let Some(home) = home {
             command.env("HOME", home);
         }
@@ -158,8 +153,8 @@ async fn the_schema_is_printed_or_written() {
 #[tokio::test]
 async fn logs_go_to_the_file_and_warnings_to_stderr() {
     let home = tempdir().unwrap();
-    let output = Command::new(binary())
-        .env("NAMDRUNNER_HOME", home.path())
+    let output = program(home.path())
+        .args(["serve", "--standalone"])
         .env("NAMDRUNNER_LOG", "debug")
         .stdin(Stdio::null())
         .output()

@@ -12,7 +12,7 @@ use tempfile::TempDir;
 use tokio::io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader};
 use tokio::time::timeout;
 
-use crate::support::client::{Client, PATIENCE};
+use crate::support::client::{Client, PATIENCE, program};
 use crate::support::water;
 
 /// A home, and the water box of the demo in it.
@@ -271,10 +271,9 @@ async fn settings_that_are_wrong_are_told_by_every_call_until_they_are_mended() 
 async fn call_makes_one_call() {
     let place = Place::new();
     let run = async |arguments: &[&str]| {
-        tokio::process::Command::new(crate::support::client::binary())
+        program(&place.path().join("namdrunner"))
             .arg("call")
             .args(arguments)
-            .env("NAMDRUNNER_HOME", place.path().join("namdrunner"))
             .output()
             .await
             .unwrap()

@@ -11,7 +11,7 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::time::timeout;
 
 use super::fixture;
-use crate::support::client::{Client, PATIENCE, binary};
+use crate::support::client::{Client, PATIENCE, program};
 
 #[tokio::test]
 async fn initialize_tells_who_the_server_is() {
@@ -197,12 +197,11 @@ async fn a_client_that_stops_reading_is_a_clean_end() {
 #[tokio::test]
 async fn a_closed_stdout_is_a_clean_end_of_the_process() {
     let home = tempdir().unwrap();
-    let mut child = tokio::process::Command::new(binary())
-        .env("NAMDRUNNER_HOME", home.path())
+    let mut child = program(home.path())
+        .args(["serve", "--standalone"])
         .stdin(std::process::Stdio::piped())
         .stdout(std::process::Stdio::piped())
         .stderr(std::process::Stdio::null())
-        .kill_on_drop(true)
         .spawn()
         .unwrap();
     drop(child.stdout.take());

@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use super::jobs::{Place, create};
-use crate::support::client::Client;
+use crate::support::client::{Client, program};
 
 /// The statuses that notifications tell of a job until it has ended, without repetitions.
 async fn path(client: &mut Client, id: &Value) -> Vec<String> {
@@ -122,10 +122,9 @@ async fn a_running_job_is_not_submitted_again_and_is_cancelled() {
 async fn follow_prints_what_happens_and_exits_as_the_job_did() {
     let place = Place::new();
     let run = async |arguments: &[&str]| {
-        let output = tokio::process::Command::new(crate::support::client::binary())
+        let output = program(&place.path().join("namdrunner"))
             .arg("call")
             .args(arguments)
-            .env("NAMDRUNNER_HOME", place.path().join("namdrunner"))
             .output()
             .await
             .unwrap();
