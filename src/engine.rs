@@ -6,13 +6,17 @@
 
 mod attend;
 mod calls;
+mod closing;
 mod cluster;
 mod create;
 mod files;
+mod follow;
 mod health;
+mod insight;
 mod instance;
 mod launch;
 mod login;
+mod logs;
 mod meter;
 pub mod owner;
 mod pace;
@@ -41,6 +45,8 @@ use tokio_util::task::TaskTracker;
 pub use attend::Occupation;
 pub use calls::*;
 pub use cluster::transport_of;
+pub use insight::Insight;
+pub use logs::{Part, Piece, Which};
 pub use prompts::{Prompts, Registration};
 pub use shown::{ConfigRead, names_in, read_shown_config};
 

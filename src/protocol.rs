@@ -10,6 +10,7 @@ mod cluster;
 pub mod emit;
 mod failure;
 mod files;
+mod insight;
 mod job;
 mod lifecycle;
 mod notifications;
@@ -40,6 +41,10 @@ pub use failure::{
 pub use files::{
     DownloadParams, DownloadResult, DownloadedFile, FilePlace, JobFile, ListFilesResult,
 };
+pub use insight::{
+    Advice, DiagnoseResult, Diagnosis, Edit, Evidence, JobLogParams, JobLogResult, JobProgress,
+    WhichLog,
+};
 pub use job::{
     Attempt, Cause, CauseCode, ErrorInfo, Job, Member, MemberCounts, Observed, Phase, ReasonClass,
     Resources, Results, ResultsState, Source, Status, WaitReason,
@@ -50,8 +55,8 @@ pub use lifecycle::{
     ServerInfo, TextDocumentSyncOptions,
 };
 pub use notifications::{
-    ClusterStatusChanged, JobDeleted, JobStatusChanged, LogMessage, Progress, ProgressFile,
-    ProgressParams, SyncCompleted,
+    ClusterStatusChanged, JobDeleted, JobProgressed, JobStatusChanged, LogMessage, Progress,
+    ProgressFile, ProgressParams, SyncCompleted,
 };
 pub use prompts::{
     Answer, AuthPromptParams, AuthPromptResult, HostKeyPromptParams, HostKeyPromptResult,
@@ -281,6 +286,14 @@ methods! {
     ListJobs = "listJobs": ListJobsParams => ListJobsResult, Drop, [];
     /// Gives every change in the life of a job, with its witness.
     JobHistory = "jobHistory": JobParams => JobHistoryResult, Drop, [JobNotFound];
+    /// Gives a piece of a job's log, read on its cluster. To follow a log, ask again from the
+    /// `offset` of the answer.
+    JobLog = "jobLog": JobLogParams => JobLogResult, Drop,
+        [JobNotFound RefusedInState ClusterNotFound ClusterUnavailable AuthRequired HostKeyChanged
+         RemoteCommandFailed Timeout];
+    /// Says what is wrong with a job and what to do about it, from what is known: the batch system's
+    /// words, NAMD's log, the file system.
+    Diagnose = "diagnose": JobParams => DiagnoseResult, Drop, [JobNotFound];
     /// Looks at the clusters now. A result younger than 5 s is given again.
     SyncAll = "syncAll": SyncAllParams => SyncAllResult, Drop("Looking at the clusters"),
         [ClusterNotFound];
@@ -334,6 +347,8 @@ notifications! {
     NOTIFICATIONS:
     /// A change of a job was committed.
     OnJobStatusChanged = "jobStatusChanged": JobStatusChanged;
+    /// A job's log has moved. Has no number of its own and is not repeated: the job holds the same.
+    OnJobProgress = "jobProgress": JobProgressed;
     /// A job was deleted.
     OnJobDeleted = "jobDeleted": JobDeleted;
     /// A cluster's health changed.

@@ -15,9 +15,9 @@ use jsonrpsee::types::Params;
 use jsonrpsee::{Methods, RpcModule};
 use serde::de::DeserializeOwned;
 
-use crate::engine::{Caller, Engine};
+use crate::engine::{Caller, Engine, Part, Which};
 use crate::error::{Error, ErrorKind, Result};
-use crate::job::{Job, JobId};
+use crate::job::{Job, JobId, JobState};
 use crate::protocol::{self as wire, Method};
 use crate::store::JobFilter;
 use view::Sight;
@@ -34,6 +34,8 @@ pub fn methods(engine: Opening) -> Methods {
     table.on(wire::JobStatus, job_status);
     table.on(wire::ListJobs, list_jobs);
     table.on(wire::JobHistory, job_history);
+    table.on(wire::JobLog, job_log);
+    table.on(wire::Diagnose, diagnose);
     table.on(wire::SyncAll, sync_all);
     table.on(wire::Cancel, cancel);
     table.on(wire::DeleteJob, delete_job);
@@ -201,9 +203,11 @@ async fn job_status(
 ) -> Result<wire::JobResult> {
     let sync = params.sync == Some(true);
     let job = engine.job(&job_id(&params.job_id)?, sync, &caller).await?;
-    Ok(wire::JobResult {
-        job: view::whole_job(&job, sight(&engine, &job)),
-    })
+    let insight = engine.insight(&job)?;
+    let mut shown = view::whole_job(&job, sight(&engine, &job));
+    shown.progress = view::progress(&insight);
+    shown.diagnosis = view::diagnosis(&insight);
+    Ok(wire::JobResult { job: shown })
 }
 
 async fn list_jobs(
@@ -225,11 +229,57 @@ async fn list_jobs(
     let jobs = page.jobs.iter();
     Ok(wire::ListJobsResult {
         jobs: jobs
-            .map(|job| view::job(job, sight(&engine, job)))
-            .collect(),
+            .map(|job| listed(&engine, job))
+            .collect::<Result<_>>()?,
         next: page.next,
         seq: page.seq,
         store_id,
+    })
+}
+
+/// A job in a list: with its progress while it runs.
+fn listed(engine: &Engine, job: &Job) -> Result<wire::Job> {
+    let mut shown = view::job(job, sight(engine, job));
+    if matches!(job.state, JobState::Running { .. }) {
+        shown.progress = view::progress(&engine.insight(job)?);
+    }
+    Ok(shown)
+}
+
+async fn job_log(
+    engine: Engine,
+    params: wire::JobLogParams,
+    _: Caller,
+) -> Result<wire::JobLogResult> {
+    let which = match params.which {
+        None | Some(wire::WhichLog::Namd) => Which::Namd,
+        Some(wire::WhichLog::Stdout | wire::WhichLog::Stderr) => Which::Script,
+    };
+    let part = match (params.offset, params.tail) {
+        (Some(offset), None) => Some(Part::From(offset)),
+        (None, Some(bytes)) => Some(Part::Last(bytes)),
+        (None, None) => None,
+        (Some(_), Some(_)) => {
+            return Err(Error::bad_param(
+                "tail",
+                "is given beside `offset`: only one of them can be",
+            ));
+        }
+    };
+    let piece = engine
+        .job_log(&job_id(&params.job_id)?, which, part, params.attempt)
+        .await?;
+    Ok(view::piece(piece))
+}
+
+async fn diagnose(
+    engine: Engine,
+    params: wire::JobParams,
+    _: Caller,
+) -> Result<wire::DiagnoseResult> {
+    let insight = engine.diagnose(&job_id(&params.job_id)?).await?;
+    Ok(wire::DiagnoseResult {
+        diagnosis: view::diagnosis(&insight),
     })
 }
 

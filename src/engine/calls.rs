@@ -7,6 +7,7 @@ use std::sync::Arc;
 use jiff::Timestamp;
 use tokio_util::sync::CancellationToken;
 
+use crate::engine::Insight;
 use crate::job::state::Change;
 use crate::job::{Job, JobId};
 use crate::namd::Finding;
@@ -225,6 +226,15 @@ pub enum Event {
         seq: u64,
         /// The job.
         job_id: JobId,
+    },
+    /// A job's log has moved, or has been read to its end.
+    Progress {
+        /// The number of the last change when it was told; it has none of its own.
+        seq: u64,
+        /// The job.
+        job_id: JobId,
+        /// What is known of it.
+        insight: Arc<Insight>,
     },
     /// A cluster's health changed.
     Cluster(Arc<ClusterState>),

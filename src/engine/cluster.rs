@@ -51,6 +51,10 @@ pub(crate) struct Cluster {
     pub(crate) submits: Semaphore,
     /// One heavy thing at a time on a login node.
     pub(crate) heavy: Semaphore,
+    /// The logs of ended jobs are closed one after the other …
+    pub(crate) closing: tokio::sync::Mutex<()>,
+    /// … by one task, while one more may wait.
+    pub(crate) closers: Semaphore,
     /// One upload of large files at a time: the next may find what this one brings.
     pub(crate) large: Semaphore,
     /// Ends its tasks: the program ends, or the cluster's settings changed.
@@ -107,6 +111,8 @@ impl Cluster {
             asks,
             submits: Semaphore::new(SUBMITS),
             heavy: Semaphore::new(1),
+            closing: tokio::sync::Mutex::new(()),
+            closers: Semaphore::new(2),
             large: Semaphore::new(1),
             stop,
             ready: OnceCell::new(),

@@ -190,6 +190,7 @@ impl Engine {
             labels: ask.labels.clone(),
             idempotency_key: ask.idempotency_key.clone(),
             total_steps: survey.total_steps,
+            segments: survey.segments,
         };
         let state = JobState::Uploading {
             since: now,

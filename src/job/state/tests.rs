@@ -47,6 +47,7 @@ fn uploading() -> Job {
         labels: BTreeMap::new(),
         idempotency_key: None,
         total_steps: None,
+        segments: None,
     };
     let state = JobState::Uploading {
         since: at(0),
