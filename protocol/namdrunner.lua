@@ -165,6 +165,25 @@ error('Cannot import a meta module')
 ---@class namdrunner.DoctorResult
 ---@field checks namdrunner.Check[] What was looked at, cluster by cluster.
 
+--- What `download` takes.
+---@class namdrunner.DownloadParams
+---@field jobId string The job.
+---@field patterns? string[] Which files, by `*`, `?`, `[…]` and `**` against their `path`; a pattern without a slash is one of names. Absent: what the newest attempt wrote, but for trajectories and files over 100 MB.
+---@field to? string The directory on this machine, absolute. Absent: one of the job's id beside its config.
+---@field workDoneToken? namdrunner.ProgressToken Where `$/progress` is reported to.
+
+--- What `download` gives.
+---@class namdrunner.DownloadResult
+---@field to string The directory on this machine.
+---@field files namdrunner.DownloadedFile[] The files in it, by path.
+
+--- A file of a download.
+---@class namdrunner.DownloadedFile
+---@field path string Where it is in the job's tree.
+---@field local string Where it is on this machine.
+---@field bytes integer Its size in bytes.
+---@field fetched boolean Whether it was fetched now. Otherwise it was here already, with the size and date it has there.
+
 --- What an error answer carries in `data`.
 ---@class namdrunner.ErrorData
 ---@field kind string The error's kind, a word to switch on. Readers treat words they do not know by `retryable`.
@@ -190,6 +209,11 @@ error('Cannot import a meta module')
 ---| "upload" # It would be sent.
 ---| "reuse" # It is there already.
 ---| "onCluster" # The config names it by an absolute path that is only on the cluster; it is left alone.
+
+--- Where a file lies.
+---@alias namdrunner.FilePlace
+---| "project" # In the job's project directory, which is kept.
+---| "scratch" # In an attempt's working tree, which a site may purge.
 
 --- One thing found in a NAMD config, with its place.
 ---@class namdrunner.Finding
@@ -274,6 +298,17 @@ error('Cannot import a meta module')
 ---@field seq integer The change's number in this store.
 ---@field jobId string The job.
 
+--- A file of a job on its cluster.
+---@class namdrunner.JobFile
+---@field path string Where it is in the job's tree: the path that `download` matches patterns against.
+---@field remote string Where it is on the cluster.
+---@field role string What it is: for an input what the config calls it (`structure`, `parameters`, `config`, …), else `log`, `restart`, `trajectory`, `xst`, `colvars`, `control` or `output`.
+---@field input boolean Whether it was uploaded.
+---@field bytes integer Its size in bytes.
+---@field modified? namdrunner.Time When it was modified, by the cluster's clock.
+---@field place namdrunner.FilePlace Where on the cluster that is.
+---@field attempt? integer The attempt that wrote it. Absent: none did.
+
 --- The history of a job, oldest first.
 ---@class namdrunner.JobHistoryResult
 ---@field entries namdrunner.HistoryEntry[] One entry for each change.
@@ -307,6 +342,10 @@ error('Cannot import a meta module')
 --- What `listClusters` gives.
 ---@class namdrunner.ListClustersResult
 ---@field clusters namdrunner.ClusterStatus[] The clusters, in the order of config.toml.
+
+--- A job's files.
+---@class namdrunner.ListFilesResult
+---@field files namdrunner.JobFile[] The files: those that belong to no attempt first, then attempt by attempt.
 
 --- What `listJobs` takes. What is absent does not filter.
 ---@class namdrunner.ListJobsParams
@@ -428,12 +467,24 @@ error('Cannot import a meta module')
 ---@field kind "report"
 ---@field message string What is being done now.
 ---@field percentage? integer Percent done, 0 to 100, never falling.
+---@field bytes? integer Of a transfer: bytes done, of the whole.
+---@field totalBytes? integer Of a transfer: bytes in all.
+---@field bytesPerSecond? integer Of a transfer: bytes per second over the last seconds.
+---@field secondsLeft? integer Of a transfer: seconds until all is done at this rate.
+---@field file? namdrunner.ProgressFile Of a transfer: the file that moved last, if it travels by itself.
 
 ---@class namdrunner.Progress.end
 ---@field kind "end"
 
 --- One piece of progress.
 ---@alias namdrunner.Progress namdrunner.Progress.begin|namdrunner.Progress.report|namdrunner.Progress.end
+
+--- How far one file of a transfer is.
+---@class namdrunner.ProgressFile
+---@field path string Its path on the cluster.
+---@field bytes integer Bytes done.
+---@field totalBytes integer Its size in bytes.
+---@field secondsLeft? integer Seconds until it is done at the present rate.
 
 --- How far a request is.
 ---@class namdrunner.ProgressParams
@@ -651,6 +702,8 @@ error('Cannot import a meta module')
 ---| "syncAll" # namdrunner.SyncAllParams -> namdrunner.SyncAllResult. Looks at the clusters now. A result younger than 5 s is given again.
 ---| "cancel" # namdrunner.CancelJobParams -> namdrunner.JobResult. Cancels a job: withdraws it from the queue, ends it, or withdraws a submit on its way. The answer means that the ask is durably recorded; a job that is gone already is not an error.
 ---| "deleteJob" # namdrunner.DeleteJobParams -> namdrunner.DeleteJobResult. Deletes a job, after cancelling it if need be. Refused while its cluster does not answer and the job may live.
+---| "listFiles" # namdrunner.JobParams -> namdrunner.ListFilesResult. Lists a job's files on its cluster: its inputs as they were uploaded, and what its attempts wrote.
+---| "download" # namdrunner.DownloadParams -> namdrunner.DownloadResult. Fetches files of a job's newest attempt (and its inputs, if a pattern names them), compared by SHA-256 and continued where an interrupted download stopped. What is here as it is there is not fetched again.
 ---| "changesSince" # namdrunner.ChangesSinceParams -> namdrunner.ChangesSinceResult. Gives what happened since a change's number: what a client missed.
 ---| "listClusters" # namdrunner.NoParams -> namdrunner.ListClustersResult. Gives all clusters.
 ---| "clusterStatus" # namdrunner.ClusterParams -> namdrunner.ClusterStatus. Gives one cluster.

@@ -279,6 +279,38 @@ export interface DoctorResult {
   checks: Check[];
 }
 
+/** What `download` takes. */
+export interface DownloadParams {
+  /** The job. */
+  jobId: string;
+  /** Which files, by `*`, `?`, `[…]` and `**` against their `path`; a pattern without a slash is one of names. Absent: what the newest attempt wrote, but for trajectories and files over 100 MB. */
+  patterns?: string[];
+  /** The directory on this machine, absolute. Absent: one of the job's id beside its config. */
+  to?: string;
+  /** Where `$/progress` is reported to. */
+  workDoneToken?: ProgressToken;
+}
+
+/** What `download` gives. */
+export interface DownloadResult {
+  /** The directory on this machine. */
+  to: string;
+  /** The files in it, by path. */
+  files: DownloadedFile[];
+}
+
+/** A file of a download. */
+export interface DownloadedFile {
+  /** Where it is in the job's tree. */
+  path: string;
+  /** Where it is on this machine. */
+  local: string;
+  /** Its size in bytes. */
+  bytes: number;
+  /** Whether it was fetched now. Otherwise it was here already, with the size and date it has there. */
+  fetched: boolean;
+}
+
 /** What an error answer carries in `data`. */
 export interface ErrorData {
   /** The error's kind, a word to switch on. Readers treat words they do not know by `retryable`. */
@@ -321,6 +353,13 @@ export type FileAction =
   | "reuse"
   /** The config names it by an absolute path that is only on the cluster; it is left alone. */
   | "onCluster";
+
+/** Where a file lies. */
+export type FilePlace =
+  /** In the job's project directory, which is kept. */
+  | "project"
+  /** In an attempt's working tree, which a site may purge. */
+  | "scratch";
 
 /** One thing found in a NAMD config, with its place. */
 export interface Finding {
@@ -474,6 +513,26 @@ export interface JobDeleted {
   jobId: string;
 }
 
+/** A file of a job on its cluster. */
+export interface JobFile {
+  /** Where it is in the job's tree: the path that `download` matches patterns against. */
+  path: string;
+  /** Where it is on the cluster. */
+  remote: string;
+  /** What it is: for an input what the config calls it (`structure`, `parameters`, `config`, …), else `log`, `restart`, `trajectory`, `xst`, `colvars`, `control` or `output`. */
+  role: string;
+  /** Whether it was uploaded. */
+  input: boolean;
+  /** Its size in bytes. */
+  bytes: number;
+  /** When it was modified, by the cluster's clock. */
+  modified?: Time;
+  /** Where on the cluster that is. */
+  place: FilePlace;
+  /** The attempt that wrote it. Absent: none did. */
+  attempt?: number;
+}
+
 /** The history of a job, oldest first. */
 export interface JobHistoryResult {
   /** One entry for each change. */
@@ -528,6 +587,12 @@ export interface JobStatusParams {
 export interface ListClustersResult {
   /** The clusters, in the order of config.toml. */
   clusters: ClusterStatus[];
+}
+
+/** A job's files. */
+export interface ListFilesResult {
+  /** The files: those that belong to no attempt first, then attempt by attempt. */
+  files: JobFile[];
 }
 
 /** What `listJobs` takes. What is absent does not filter. */
@@ -736,9 +801,31 @@ export type Progress = {
   message: string;
   /** Percent done, 0 to 100, never falling. */
   percentage?: number;
+  /** Of a transfer: bytes done, of the whole. */
+  bytes?: number;
+  /** Of a transfer: bytes in all. */
+  totalBytes?: number;
+  /** Of a transfer: bytes per second over the last seconds. */
+  bytesPerSecond?: number;
+  /** Of a transfer: seconds until all is done at this rate. */
+  secondsLeft?: number;
+  /** Of a transfer: the file that moved last, if it travels by itself. */
+  file?: ProgressFile;
 } | {
   kind: "end";
 };
+
+/** How far one file of a transfer is. */
+export interface ProgressFile {
+  /** Its path on the cluster. */
+  path: string;
+  /** Bytes done. */
+  bytes: number;
+  /** Its size in bytes. */
+  totalBytes: number;
+  /** Seconds until it is done at the present rate. */
+  secondsLeft?: number;
+}
 
 /** How far a request is. */
 export interface ProgressParams {
@@ -1049,6 +1136,10 @@ export interface Requests {
   "cancel": { params: CancelJobParams; result: JobResult };
   /** Deletes a job, after cancelling it if need be. Refused while its cluster does not answer and the job may live. */
   "deleteJob": { params: DeleteJobParams; result: DeleteJobResult };
+  /** Lists a job's files on its cluster: its inputs as they were uploaded, and what its attempts wrote. */
+  "listFiles": { params: JobParams; result: ListFilesResult };
+  /** Fetches files of a job's newest attempt (and its inputs, if a pattern names them), compared by SHA-256 and continued where an interrupted download stopped. What is here as it is there is not fetched again. */
+  "download": { params: DownloadParams; result: DownloadResult };
   /** Gives what happened since a change's number: what a client missed. */
   "changesSince": { params: ChangesSinceParams; result: ChangesSinceResult };
   /** Gives all clusters. */

@@ -1,6 +1,6 @@
 //! What may keep jobs from running on a cluster, and what to do about it.
 //!
-//! One remote command gathers everything ([`doctor_command`]); [`judge`] makes checks of its answer
+//! One remote command gathers everything but how files travel ([`doctor_command`]); [`judge`] makes checks of its answer
 //! and is pure, as is everything else here but [`run`].
 
 mod judge;
@@ -59,13 +59,30 @@ impl Check {
     }
 }
 
-/// Looks at a cluster through one remote command. Never fails: a link that does not stand is a
+/// Looks at a cluster through one remote command, and tries its SFTP. Never fails: a link that does not stand is a
 /// check that failed.
 pub async fn run(cluster: &Cluster, transport: &dyn Transport) -> Vec<Check> {
     let began = Instant::now();
     match transport.run(&doctor_command(cluster)).await {
-        Ok(output) => judge(cluster, &output, began.elapsed(), Timestamp::now()),
+        Ok(output) => {
+            let took = began.elapsed();
+            let mut checks = judge(cluster, &output, took, Timestamp::now());
+            checks.extend(transport.sftp().await.map(sftp));
+            checks
+        }
         Err(error) => vec![link_failure(cluster, &error)],
+    }
+}
+
+/// How large files travel.
+fn sftp(found: Result<(), String>) -> Check {
+    match found {
+        Ok(()) => Check::fine("sftp", "large files travel over several channels"),
+        Err(why) => Check::note(
+            "sftp",
+            format!("large files go through commands, in one channel: {why}"),
+            "That is slower where the cluster is far away. A site switches SFTP on with `Subsystem sftp internal-sftp` in its sshd_config.",
+        ),
     }
 }
 

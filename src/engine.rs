@@ -12,14 +12,17 @@ mod files;
 mod health;
 mod instance;
 mod launch;
+mod meter;
 pub mod owner;
 mod pace;
 mod preview;
 mod record;
 mod remove;
+mod retrieve;
 mod roster;
 mod shown;
 mod sync;
+mod upload;
 mod worker;
 
 use std::collections::{BTreeMap, HashSet};

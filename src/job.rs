@@ -5,6 +5,7 @@
 pub mod info;
 pub mod layout;
 pub mod members;
+pub mod results;
 pub mod state;
 
 use std::collections::BTreeMap;

@@ -26,6 +26,18 @@
 //! [`server`] serves one session over any duplex stream; all windows of a user share one
 //! in the background, which editors reach through a forwarder ([`server::forward`]). [`cli`] is thin.
 //!
+//! # How files travel
+//!
+//! Small files go in one tar stream, in one round trip whatever their number: SFTP needs three round
+//! trips for each, one after another in OpenSSH's own client (500 files of 20 kB over 40 ms: 0.8 s
+//! against 95 s). Files from [`transport::LARGE`] on go over several SFTP sessions of the one
+//! connection, because a server takes 2 MiB of one channel per round trip, and because SFTP
+//! acknowledges what it wrote: that tells what has to be sent again after a break, and how long what
+//! is on its way waits, which is kept below what a look at the queue would notice. Beside them runs
+//! one `sh` that sums what has arrived, block by block, names what is whole, and says in the system's
+//! words what is wrong, which SFTP cannot ("Failure" for a full disk); where there is no SFTP it
+//! carries the bytes as well. `cargo bench -- transfer` measures all of it beside `sftp` and `rsync`.
+//!
 //! # Invariants
 //!
 //! 1. The core ([`error`], [`shell`], [`scheduler`], [`job`], [`namd`], [`advice`]) is synchronous

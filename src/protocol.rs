@@ -9,6 +9,7 @@ mod calls;
 mod cluster;
 pub mod emit;
 mod failure;
+mod files;
 mod job;
 mod lifecycle;
 mod notifications;
@@ -35,6 +36,9 @@ pub use failure::{
     ErrorCode, ErrorData, Finding, INVALID_REQUEST, METHOD_NOT_FOUND, NOT_INITIALIZED, PARSE_ERROR,
     Position, Range, Severity, error_code, error_codes,
 };
+pub use files::{
+    DownloadParams, DownloadResult, DownloadedFile, FilePlace, JobFile, ListFilesResult,
+};
 pub use job::{
     Attempt, Cause, CauseCode, ErrorInfo, Job, Member, MemberCounts, Observed, Phase, ReasonClass,
     Resources, Results, ResultsState, Source, Status, WaitReason,
@@ -45,8 +49,8 @@ pub use lifecycle::{
     ServerInfo, TextDocumentSyncOptions,
 };
 pub use notifications::{
-    ClusterStatusChanged, JobDeleted, JobStatusChanged, LogMessage, Progress, ProgressParams,
-    SyncCompleted,
+    ClusterStatusChanged, JobDeleted, JobStatusChanged, LogMessage, Progress, ProgressFile,
+    ProgressParams, SyncCompleted,
 };
 pub use time::Time;
 
@@ -235,6 +239,16 @@ methods! {
     DeleteJob = "deleteJob": DeleteJobParams => DeleteJobResult, Ignore,
         [JobNotFound RefusedInState ClusterUnavailable AuthRequired HostKeyChanged
          RemoteCommandFailed Timeout];
+    /// Lists a job's files on its cluster: its inputs as they were uploaded, and what its attempts
+    /// wrote.
+    ListFiles = "listFiles": JobParams => ListFilesResult, Drop,
+        [JobNotFound ClusterNotFound ClusterUnavailable AuthRequired HostKeyChanged
+         RemoteCommandFailed Timeout];
+    /// Fetches files of a job's newest attempt (and its inputs, if a pattern names them), compared
+    /// by SHA-256 and continued where an interrupted download stopped. What is here as it is there is not fetched again.
+    Download = "download": DownloadParams => DownloadResult, Ask("Downloading"),
+        [JobNotFound ClusterNotFound ClusterUnavailable AuthRequired HostKeyChanged
+         RemoteCommandFailed TransferFailed Quota Timeout];
     /// Gives what happened since a change's number: what a client missed.
     ChangesSince = "changesSince": ChangesSinceParams => ChangesSinceResult, Drop, [];
     /// Gives all clusters.

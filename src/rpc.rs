@@ -37,6 +37,8 @@ pub fn methods(engine: Opening) -> Methods {
     table.on(wire::SyncAll, sync_all);
     table.on(wire::Cancel, cancel);
     table.on(wire::DeleteJob, delete_job);
+    table.on(wire::ListFiles, list_files);
+    table.on(wire::Download, download);
     table.on(wire::ChangesSince, changes_since);
     table.on(wire::ListClusters, list_clusters);
     table.on(wire::ClusterStatusOf, cluster_status);
@@ -284,6 +286,29 @@ async fn delete_job(
         deleted: true,
         remote: deleted.remote,
     })
+}
+
+async fn list_files(
+    engine: Engine,
+    params: wire::JobParams,
+    _: Caller,
+) -> Result<wire::ListFilesResult> {
+    let files = engine.list_files(&job_id(&params.job_id)?).await?;
+    Ok(wire::ListFilesResult {
+        files: files.into_iter().map(view::job_file).collect(),
+    })
+}
+
+async fn download(
+    engine: Engine,
+    params: wire::DownloadParams,
+    caller: Caller,
+) -> Result<wire::DownloadResult> {
+    let id = job_id(&params.job_id)?;
+    let to = params.to.map(Into::into);
+    let patterns = params.patterns.as_deref();
+    let downloaded = engine.download(&id, patterns, to, &caller).await?;
+    Ok(view::downloaded(downloaded))
 }
 
 async fn changes_since(

@@ -4,6 +4,7 @@
 //! machine) and [`ssh`]. Both hand the same line to a shell, feed it the same bytes and read its
 //! answer through the same conversation (`process`), so that they cannot drift apart.
 
+mod blocks;
 mod bundle;
 #[cfg(test)]
 mod contract;
@@ -11,7 +12,7 @@ pub mod local;
 mod process;
 pub mod ssh;
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::SystemTime;
 
@@ -54,21 +55,27 @@ pub trait Transport: Send + Sync {
         max: u64,
     ) -> Result<Vec<u8>, TransportError>;
 
-    /// Fetches a file: temporary name, then rename. Returns its size.
-    async fn get(
-        &self,
-        from: &RemotePath,
-        to: &Path,
-        watch: &Watcher,
-    ) -> Result<u64, TransportError>;
+    /// Sends files that each travel by themselves: large ones, in bounded memory.
+    ///
+    /// Each grows under a hidden name beside its target (whose directory must exist) and gets its name
+    /// and permissions when its size and its checksums have been compared there, by whatever computes
+    /// SHA-256 on the other side. A connection that breaks is opened again and the rest is sent; what
+    /// an earlier process left unfinished, of the same file for the same target, is compared and
+    /// continued. After [`TransportError::Cancelled`], [`TransportError::Local`] and
+    /// [`TransportError::Remote`] nothing unfinished is left; repeating it is always safe. A file that
+    /// is written to meanwhile is [`TransportError::Local`].
+    async fn put(&self, files: &[Put], watch: &Watcher) -> Result<Vec<Sent>, TransportError>;
 
-    /// Puts one file where it belongs: temporary name, then rename. Directories must exist.
-    async fn put(
-        &self,
-        from: &Path,
-        to: &RemotePath,
-        watch: &Watcher,
-    ) -> Result<Sent, TransportError>;
+    /// Fetches files, under the same terms as [`Transport::put`]: hidden until compared, continued
+    /// where they stopped. Small ones whose size is known travel together. What is appended to a file
+    /// meanwhile is left out.
+    async fn get(&self, files: &[Get], watch: &Watcher) -> Result<Vec<Sent>, TransportError>;
+
+    /// Whether large files can go over SFTP, or why they take the slower way through commands. None
+    /// where nothing stands between.
+    async fn sftp(&self) -> Option<Result<(), String>> {
+        None
+    }
 
     /// Whether a connection stands. The local one always does.
     fn connected(&self) -> bool;
@@ -114,24 +121,69 @@ pub enum Content {
     Bytes(Arc<[u8]>),
 }
 
-/// What was sent of one entry.
+/// A file of this machine from which on it travels by itself ([`Transport::put`]) rather than in a
+/// bundle: from here on, what several channels gain at a round trip of 40 ms is more than the four
+/// round trips that opening them costs.
+pub const LARGE: u64 = 8 * 1024 * 1024;
+
+/// One file to be sent.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Put {
+    /// Where it is on this machine.
+    pub from: PathBuf,
+    /// Where it goes.
+    pub to: RemotePath,
+    /// When it had been written to when it was looked at, if it was: a file that is not as it was
+    /// then is not sent.
+    pub modified: Option<SystemTime>,
+}
+
+/// One file to be fetched.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct Get {
+    /// Where it is.
+    pub from: RemotePath,
+    /// Where it goes on this machine; its directory must exist.
+    pub to: PathBuf,
+    /// Its size, if it has been listed: small files travel together.
+    pub bytes: Option<u64>,
+}
+
+/// What was sent or fetched of one entry.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Sent {
-    /// Its path in the bundle (or the remote path for [`Transport::put`]).
+    /// Its path in the bundle; for [`Transport::put`] and [`Transport::get`] that on the other side.
     pub path: String,
     /// Its size.
     pub bytes: u64,
-    /// SHA-256 of the bytes sent, lower-case hex.
+    /// SHA-256 of the bytes, lower-case hex; empty for what [`Transport::get`] compared in blocks.
     pub sha256: String,
 }
+
+/// Told of a file that travels by itself: its path on the other side, bytes done, its size.
+pub type FileWatch = Arc<dyn Fn(&str, u64, u64) + Send + Sync>;
 
 /// The caller's eye and hand on a transfer.
 #[derive(Clone, Default)]
 pub struct Watcher {
     /// Told how many more bytes have been sent or received.
     pub progress: Option<Arc<dyn Fn(u64) + Send + Sync>>,
+    /// Told, of files that travel by themselves: the path on the other side, bytes done, its size.
+    pub file: Option<FileWatch>,
     /// Stops the transfer; nothing half-named is left by `get` and `put`.
     pub cancel: CancellationToken,
+}
+
+impl Watcher {
+    /// Tells of more bytes of a file that travels by itself.
+    fn tell(&self, bytes: u64, path: &str, done: u64, size: u64) {
+        if let Some(file) = &self.file {
+            file(path, done, size);
+        }
+        if let Some(progress) = &self.progress {
+            progress(bytes);
+        }
+    }
 }
 
 impl std::fmt::Debug for Watcher {

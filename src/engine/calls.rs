@@ -249,4 +249,52 @@ pub struct Progress {
     pub done: u64,
     /// Bytes in all; 0 when unknown.
     pub total: u64,
+    /// Of a transfer: how fast it is.
+    pub transfer: Option<TransferProgress>,
+}
+
+/// How fast a transfer is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TransferProgress {
+    /// Bytes per second over the last seconds; none before that can be said.
+    pub bytes_per_second: Option<u64>,
+    /// Seconds until all is done at this rate.
+    pub seconds_left: Option<u64>,
+    /// The file that moved last, if it travels by itself.
+    pub file: Option<FileProgress>,
+    /// Seconds until that is done at this rate.
+    pub file_seconds_left: Option<u64>,
+}
+
+/// How far one file is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FileProgress {
+    /// Its path on the cluster.
+    pub path: String,
+    /// Bytes done.
+    pub done: u64,
+    /// Its size.
+    pub total: u64,
+}
+
+/// What a download brought.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Downloaded {
+    /// The directory on this machine.
+    pub to: PathBuf,
+    /// The files in it.
+    pub files: Vec<DownloadedFile>,
+}
+
+/// One file of a download.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DownloadedFile {
+    /// Where it is in the job's tree.
+    pub path: String,
+    /// Where it is on this machine.
+    pub local: PathBuf,
+    /// Its size.
+    pub bytes: u64,
+    /// Whether it was fetched now; else it was here already.
+    pub fetched: bool,
 }

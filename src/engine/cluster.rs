@@ -51,6 +51,8 @@ pub(crate) struct Cluster {
     pub(crate) submits: Semaphore,
     /// One heavy thing at a time on a login node.
     pub(crate) heavy: Semaphore,
+    /// One upload of large files at a time: the next may find what this one brings.
+    pub(crate) large: Semaphore,
     /// Ends its tasks: the program ends, or the cluster's settings changed.
     pub(crate) stop: CancellationToken,
     ready: OnceCell<Arc<Ready>>,
@@ -105,6 +107,7 @@ impl Cluster {
             asks,
             submits: Semaphore::new(SUBMITS),
             heavy: Semaphore::new(1),
+            large: Semaphore::new(1),
             stop,
             ready: OnceCell::new(),
             busy: Mutex::new(HashSet::new()),
@@ -235,6 +238,13 @@ impl Cluster {
                 format!("{place} took too long over {what}: {why}"),
             )
             .hinted("The login node may be overloaded; ask again later."),
+            TransportError::Remote(why) if is_full(why) => Error::new(
+                ErrorKind::Quota,
+                format!("There is no room on {place} for {what}: {why}"),
+            )
+            .hinted(
+                "Free space there (or raise the quota), then ask again. Nothing is left half-made.",
+            ),
             TransportError::Remote(why) => Error::new(
                 ErrorKind::TransferFailed,
                 format!("{place} refused {what}: {why}"),
@@ -314,6 +324,11 @@ impl Cluster {
             _ => None,
         }
     }
+}
+
+/// Whether a system's words mean a full disk or quota.
+pub(crate) fn is_full(words: &str) -> bool {
+    words.contains("No space left") || words.to_ascii_lowercase().contains("quota")
 }
 
 /// A way to reach a cluster; nothing is connected yet.

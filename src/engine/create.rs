@@ -5,10 +5,7 @@
 //! exists completely or not at all. What a dead process left is swept or taken over at the next
 //! look at the cluster.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::Duration;
 
 use crate::config::{self, SchedulerKind};
 use crate::engine::cluster::{Cluster, Ready, lock};
@@ -18,14 +15,10 @@ use crate::engine::{
 };
 use crate::error::{Error, ErrorKind, Result};
 use crate::job::state::Fact;
-use crate::job::{Job, JobId, JobSpec, JobState, info, layout};
+use crate::job::{Job, JobId, JobSpec, JobState, layout};
 use crate::namd::{Finding, Severity};
 use crate::scheduler::{Array, Resources};
-use crate::shell::{BadPath, Command, ExitStatus, Output};
-use crate::transport::{Bundle, Content, Entry, SUMS, Sent, TransportError, Watcher};
-
-/// Slowest line an upload is given time for, in bytes per second.
-const SLOWEST_LINE: u64 = 100_000;
+use crate::shell::{BadPath, Command};
 
 /// Checks what a caller asks of a job beside its config.
 pub(crate) fn check_asked(
@@ -136,7 +129,7 @@ impl Engine {
             blocking(move || engine.store().insert(&job.introduced(), &text).map(drop)).await?;
         }
         kill_point("create-intended");
-        match self.upload(&cluster, &job, &survey, caller).await {
+        match self.upload(&cluster, &ready, &job, &survey, caller).await {
             Ok(sha256) => {
                 kill_point("create-uploaded");
                 let job = self.record(&id, Fact::Uploaded { sha256 }).await?;
@@ -235,62 +228,6 @@ impl Engine {
         }
     }
 
-    /// Sends a job's files; returns the checksums of what stands on the cluster, by place in the
-    /// tree.
-    async fn upload(
-        &self,
-        cluster: &Arc<Cluster>,
-        job: &Job,
-        survey: &Survey,
-        caller: &Caller,
-    ) -> Result<BTreeMap<String, String>> {
-        let description = info::describe(job);
-        let mut bundle = Bundle {
-            entries: vec![Entry {
-                path: layout::JOB_INFO.to_owned(),
-                from: Content::Bytes(description.into_bytes().into()),
-            }],
-        };
-        bundle.entries.extend(survey.files.iter().map(|file| Entry {
-            path: format!("{}/{}", layout::INPUT_FILES, file.in_tree),
-            from: match &file.content {
-                Some(bytes) => Content::Bytes(Arc::clone(bytes)),
-                None => Content::File {
-                    path: file.path.clone(),
-                    bytes: file.bytes,
-                    modified: file.modified,
-                    executable: file.executable,
-                },
-            },
-        }));
-        let total: u64 = survey.files.iter().map(|file| file.bytes).sum();
-        // Each sending has a name of its own: of an earlier one something may still run.
-        let command = || {
-            layout::upload_script(&job.spec.project_dir, &self.token(), SUMS)
-                .map(|script| {
-                    Command::effect("upload", script)
-                        .within(Duration::from_secs(120 + total / SLOWEST_LINE))
-                })
-                .map_err(|why| Error::new(ErrorKind::SettingsInvalid, format!("{why}.")))
-        };
-        let watch = watcher(caller, total);
-        let mut result = cluster
-            .transport
-            .run_with_bundle(&command()?, &bundle, &watch)
-            .await;
-        if matches!(result, Err(TransportError::Lost(_))) {
-            tracing::info!(job = %job.id, "the upload broke off and begins anew");
-            result = cluster
-                .transport
-                .run_with_bundle(&command()?, &bundle, &watch)
-                .await;
-        }
-        let (output, sent) = result.map_err(|error| cluster.translate(&error, "the upload"))?;
-        judge_upload(&output, cluster)?;
-        // One that found its work done says what stands there.
-        Ok(layout::whole_upload(&output.text()).unwrap_or_else(|| sums_in_tree(sent)))
-    }
-
     /// Takes back an upload that failed: the row at once, the directory if the cluster answers.
     /// If it does not, the row stays hidden and is swept later.
     async fn withdraw_upload(&self, cluster: &Arc<Cluster>, job: &Job) {
@@ -352,35 +289,10 @@ impl Caller {
                 message: message.to_owned(),
                 done,
                 total,
+                transfer: None,
             });
         }
     }
-}
-
-fn watcher(caller: &Caller, total: u64) -> Watcher {
-    let done = AtomicU64::new(0);
-    let progress = caller.progress.clone().map(|tell| {
-        let watch = move |more: u64| {
-            let done = done.fetch_add(more, Ordering::Relaxed) + more;
-            tell(Progress {
-                message: "Uploading".to_owned(),
-                done: done.min(total),
-                total,
-            });
-        };
-        Arc::new(watch) as Arc<dyn Fn(u64) + Send + Sync>
-    });
-    Watcher {
-        progress,
-        cancel: caller.cancel.clone(),
-    }
-}
-
-fn sums_in_tree(sent: Vec<Sent>) -> BTreeMap<String, String> {
-    let inside = format!("{}/", layout::INPUT_FILES);
-    sent.into_iter()
-        .filter_map(|sent| Some((sent.path.strip_prefix(&inside)?.to_owned(), sent.sha256)))
-        .collect()
 }
 
 /// Refuses a config whose findings hold errors; the kind is that of the first of them.
@@ -407,42 +319,4 @@ fn refuse_errors(findings: &[Finding]) -> Result<()> {
     Err(Error::new(kind, message)
         .hinted("The findings name each place. Nothing was uploaded.")
         .with_findings(findings.to_vec()))
-}
-
-fn judge_upload(output: &Output, cluster: &Cluster) -> Result<()> {
-    let ExitStatus::Code(code) = output.status else {
-        return Err(Error::new(
-            ErrorKind::TransferFailed,
-            format!(
-                "The upload to {} was ended by {}.",
-                cluster.place(),
-                output.status
-            ),
-        ));
-    };
-    if code == 0 {
-        return Ok(());
-    }
-    // What a full disk is said to be may stand behind what it led to.
-    let full = String::from_utf8_lossy(&output.stderr)
-        .lines()
-        .find(|line| line.contains("No space left") || line.to_ascii_lowercase().contains("quota"))
-        .map(|line| line.trim().to_owned());
-    let is_full = full.is_some();
-    let said = full
-        .or_else(|| output.first_error_line())
-        .unwrap_or_else(|| format!("exit code {code}"));
-    let what = layout::upload_failure(code);
-    let kind = if is_full {
-        ErrorKind::Quota
-    } else {
-        ErrorKind::TransferFailed
-    };
-    Err(Error::new(kind, format!("The upload to {} failed: {what} ({said}).", cluster.place()))
-        .hinted(if is_full {
-            "Free space there (or raise the quota), then create the job again. Nothing is left half-made."
-        } else {
-            "`namdrunner doctor` checks both roots. Nothing is left half-made."
-        })
-        .on_cluster(cluster.name()))
 }

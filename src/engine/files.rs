@@ -54,7 +54,7 @@ pub(crate) struct Survey {
 }
 
 /// One file to be uploaded.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct LocalFile {
     pub(crate) path: PathBuf,
     pub(crate) in_tree: String,
@@ -437,7 +437,7 @@ fn leads_elsewhere(opened: &str) -> bool {
 }
 
 /// Bytes as lower-case hexadecimal digits.
-fn hex(bytes: &[u8]) -> String {
+pub(crate) fn hex(bytes: &[u8]) -> String {
     use std::fmt::Write as _;
     bytes.iter().fold(String::new(), |mut text, byte| {
         let _ = write!(text, "{byte:02x}");

@@ -23,8 +23,14 @@ impl Engine {
         let cluster = self.cluster_for(&ask)?;
         let array = asked_array(&ask, &cluster)?;
         let mut survey = self.survey(&ask, array.clone()).await?;
+        let mut reusable = Vec::new();
         let ready = match cluster.ready().await {
-            Ok(ready) => ready,
+            Ok(ready) => {
+                let known = self.reusable(&cluster, &survey).await?;
+                // What cannot be asked now would be sent.
+                reusable = self.still_there(&cluster, known).await.unwrap_or_default();
+                ready
+            }
             Err(error) => {
                 survey.findings.push(Finding::of_config(
                     Severity::Warning,
@@ -44,7 +50,9 @@ impl Engine {
         let mut files: Vec<PreviewFile> = survey
             .files
             .iter()
-            .map(|file| PreviewFile {
+            .enumerate()
+            .map(|(number, file)| (file, reusable.iter().find(|known| known.number == number)))
+            .map(|(file, known)| PreviewFile {
                 local: Some(file.path.display().to_string()),
                 remote: format!(
                     "{}/{}/{}",
@@ -54,10 +62,18 @@ impl Engine {
                 ),
                 bytes: Some(file.bytes),
                 role: file.role.clone(),
-                sha256: None,
-                action: FileAction::Upload,
+                sha256: known.map(|known| known.placed.sha256.clone()),
+                action: match known {
+                    Some(_) => FileAction::Reuse,
+                    None => FileAction::Upload,
+                },
             })
             .collect();
+        let total_bytes = files
+            .iter()
+            .filter(|file| file.action == FileAction::Upload)
+            .filter_map(|file| file.bytes)
+            .sum();
         files.extend(survey.on_cluster.iter().map(|(path, role)| PreviewFile {
             local: None,
             remote: path.clone(),
@@ -68,7 +84,7 @@ impl Engine {
         }));
         let launch = launch::plan(&job, &cluster.settings, &ready)?;
         Ok(Preview {
-            total_bytes: survey.files.iter().map(|file| file.bytes).sum(),
+            total_bytes,
             files,
             script: cluster.scheduler.script(&launch),
             rewritten: survey.rewritten,

@@ -9,10 +9,16 @@
 //!                        <n>/.namdrunner/   job.sbatch, lock, receipt, started, exit
 //! ```
 
+mod placed;
+
 use std::collections::BTreeMap;
 
 use crate::job::{Job, JobId};
 use crate::shell::{BadPath, RemotePath, quote};
+
+pub use placed::{
+    NOT_AS_IT_WAS, Origin, Placed, STAGED_DAYS, STAGING, staging_script, still_there_script,
+};
 
 /// Name of the description file in the project directory.
 pub const JOB_INFO: &str = "job_info.json";
@@ -122,7 +128,12 @@ pub fn deletable(job: &Job, configured: [&RemotePath; 2]) -> Result<Vec<Removal>
 /// Repeating it (with another token) is harmless: a directory that is whole already is left alone,
 /// also when it became whole meanwhile, and then its checksums are printed for [`whole_upload`];
 /// unfinished ones are cleared away. Exit codes: see [`upload_failure`].
-pub fn upload_script(project_dir: &RemotePath, token: &str, sums: &str) -> Result<String, BadPath> {
+pub fn upload_script(
+    project_dir: &RemotePath,
+    token: &str,
+    sums: &str,
+    placed: &[Placed],
+) -> Result<String, BadPath> {
     let partial = partial_dir(project_dir, token)?;
     Ok(format!(
         r#"whole={whole}; partial={partial}; root={root}; sums={sums}
@@ -130,19 +141,22 @@ pub fn upload_script(project_dir: &RemotePath, token: &str, sums: &str) -> Resul
 if [ -e "$whole/{JOB_INFO}" ]; then cat >/dev/null; told; exit; fi
 [ ! -e "$whole" ] || exit 74
 mkdir -p "$root" && {{ clear 2>/dev/null || :; }} && mkdir "$partial" && cd "$partial" || exit 70
-# tar may say no more than that it wrote less than it should: the system's own word for it is asked.
+{place}# tar may say no more than that it wrote less than it should: the system's own word for it is asked.
 tar -xf - || {{ said=$(dd if=/dev/zero of=.room bs=65536 count=1 2>&1) || printf '%s\n' "$said" >&2; exit 71; }}
 if command -v sha256sum >/dev/null 2>&1; then sha256sum -c "$sums" >/dev/null || exit 72
 elif command -v shasum >/dev/null 2>&1; then shasum -a 256 -c "$sums" >/dev/null || exit 72
 fi
-mv "$sums" {SUMS} && mkdir -p {INPUT_FILES} outputs logs || exit 73
+{list}mv "$sums" {SUMS} && mkdir -p {INPUT_FILES} outputs logs || exit 73
 if [ ! -e "$whole" ]; then mv "$partial" "$whole" || exit 73; fi
 # An earlier sending was quicker, by the blink of an eye between the question and the renaming.
 inside=$whole/${{partial##*/}}
 if [ -d "$inside" ]; then rm -rf "$inside"; told
 elif [ -d "$partial" ]; then clear; [ -e "$whole/{JOB_INFO}" ] || exit 74; told
 fi
-"#,
+{release}"#,
+        place = placed::place(placed),
+        list = placed::list(placed),
+        release = placed::release(placed),
         whole = project_dir.quoted(),
         partial = partial.quoted(),
         root = project_dir.parent().quoted(),
@@ -157,6 +171,7 @@ pub fn upload_failure(code: i32) -> &'static str {
         71 => "the files could not be unpacked",
         72 => "the checksums differ",
         73 => "the finished directory could not be given its name",
+        NOT_AS_IT_WAS => "a file that was there already is not as it was",
         74 => "something else has the name of its directory",
         _ => "it ended unexpectedly",
     }

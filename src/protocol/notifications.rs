@@ -85,6 +85,21 @@ pub struct ProgressParams {
     pub value: Progress,
 }
 
+/// How far one file of a transfer is.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct ProgressFile {
+    /// Its path on the cluster.
+    pub path: String,
+    /// Bytes done.
+    pub bytes: u64,
+    /// Its size in bytes.
+    pub total_bytes: u64,
+    /// Seconds until it is done at the present rate.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub seconds_left: Option<u64>,
+}
+
 /// One piece of progress.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", tag = "kind")]
@@ -103,6 +118,21 @@ pub enum Progress {
         /// Percent done, 0 to 100, never falling.
         #[serde(skip_serializing_if = "Option::is_none")]
         percentage: Option<u32>,
+        /// Of a transfer: bytes done, of the whole.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        bytes: Option<u64>,
+        /// Of a transfer: bytes in all.
+        #[serde(rename = "totalBytes", skip_serializing_if = "Option::is_none")]
+        total_bytes: Option<u64>,
+        /// Of a transfer: bytes per second over the last seconds.
+        #[serde(rename = "bytesPerSecond", skip_serializing_if = "Option::is_none")]
+        bytes_per_second: Option<u64>,
+        /// Of a transfer: seconds until all is done at this rate.
+        #[serde(rename = "secondsLeft", skip_serializing_if = "Option::is_none")]
+        seconds_left: Option<u64>,
+        /// Of a transfer: the file that moved last, if it travels by itself.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        file: Option<ProgressFile>,
     },
     /// The answer follows.
     End {},

@@ -1,6 +1,7 @@
 //! Domain → wire, and the little that comes the other way. Pure.
 
 mod clusters;
+mod files;
 mod members;
 
 use jiff::Timestamp;
@@ -16,6 +17,7 @@ use crate::scheduler::{Resources, Source};
 use crate::store::{HistoryEntry, StoredChange};
 
 pub use clusters::{check, cluster, sync_completed, synced};
+pub use files::{downloaded, job_file};
 
 /// What is known about the age of what is known of a job.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -4,7 +4,7 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use crate::engine;
-use crate::protocol::{OnProgress, Progress, ProgressParams, ProgressToken};
+use crate::protocol::{OnProgress, Progress, ProgressFile, ProgressParams, ProgressToken};
 
 use super::message::notification;
 use super::outbox::Outbox;
@@ -59,9 +59,24 @@ impl Reporter {
             return;
         }
         let percentage = percent(progress.done, progress.total).map(|p| p.max(told.percentage));
+        let transfer = progress.transfer.as_ref();
+        let file = transfer.and_then(|transfer| {
+            let file = transfer.file.as_ref()?;
+            Some(ProgressFile {
+                path: file.path.clone(),
+                bytes: file.done,
+                total_bytes: file.total,
+                seconds_left: transfer.file_seconds_left,
+            })
+        });
         let report = Progress::Report {
             message: progress.message.clone(),
             percentage,
+            bytes: transfer.map(|_| progress.done),
+            total_bytes: transfer.map(|_| progress.total),
+            bytes_per_second: transfer.and_then(|transfer| transfer.bytes_per_second),
+            seconds_left: transfer.and_then(|transfer| transfer.seconds_left),
+            file,
         };
         if self.outbox.offer(self.message(report)) {
             told.at = Some(now);

@@ -53,14 +53,6 @@ pub(super) fn stream(bundle: Bundle) -> Pieces {
     on_a_thread(move |sink| sink.bundle(&bundle))
 }
 
-/// Starts reading one file as a stream of its bare bytes, under the name `path`.
-pub(super) fn stream_file(path: String, from: Content) -> Pieces {
-    on_a_thread(move |sink| {
-        let (mut bytes, size, _, _) = open(&from)?;
-        sink.content(&path, &mut bytes, size).map(drop)
-    })
-}
-
 fn on_a_thread(
     work: impl FnOnce(&mut Sink) -> Result<(), TransportError> + Send + 'static,
 ) -> Pieces {

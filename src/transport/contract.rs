@@ -8,7 +8,7 @@ mod commands;
 mod files;
 
 use std::future::Future;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
@@ -18,7 +18,7 @@ use tokio::time::{Instant, sleep};
 
 use super::local::Local;
 use super::ssh::{Ssh, SshSettings};
-use super::{Transport, TransportError, Watcher};
+use super::{Get, Put, Sent, Transport, TransportError, Watcher};
 use crate::shell::{Command, Output, RemotePath};
 
 /// Settings for the server the environment names.
@@ -84,6 +84,40 @@ impl Rig {
 
     pub(super) fn near(&self, name: &str) -> PathBuf {
         self.near.path().join(name)
+    }
+
+    /// Sends one file.
+    pub(super) async fn put(
+        &self,
+        from: &Path,
+        to: &str,
+        watch: &Watcher,
+    ) -> Result<Sent, TransportError> {
+        let file = Put {
+            from: from.to_owned(),
+            to: self.far(to),
+            modified: None,
+        };
+        let mut sent = self.transport.put(&[file], watch).await?;
+        assert_eq!(sent.len(), 1);
+        Ok(sent.remove(0))
+    }
+
+    /// Fetches one file whose size is not known.
+    pub(super) async fn get(
+        &self,
+        from: &str,
+        to: &Path,
+        watch: &Watcher,
+    ) -> Result<u64, TransportError> {
+        let file = Get {
+            from: self.far(from),
+            to: to.to_owned(),
+            bytes: None,
+        };
+        let fetched = self.transport.get(&[file], watch).await?;
+        assert_eq!(fetched.len(), 1);
+        Ok(fetched[0].bytes)
     }
 
     /// Makes a near file.
@@ -199,4 +233,7 @@ contract![
     files::files_go_there_and_back,
     files::failures_say_where_and_leave_nothing,
     files::transfers_can_be_cancelled,
+    files::many_files_come_together,
+    files::large_files_go_side_by_side,
+    files::a_file_that_is_written_to_is_not_sent,
 ];

@@ -11,7 +11,7 @@ use std::path::Path;
 use async_trait::async_trait;
 
 use super::process::{Capture, Input, LINE, Terms, converse, dress};
-use super::{Bundle, Sent, Transport, TransportError, Watcher, bundle};
+use super::{Bundle, Get, Put, Sent, Transport, TransportError, Watcher, bundle};
 use crate::shell::{Command, Output, RemotePath};
 pub(super) use files::Part;
 use spawn::Running;
@@ -77,26 +77,22 @@ impl Transport for Local {
         files::read_from(path.as_str().into(), offset, max).await
     }
 
-    async fn get(
-        &self,
-        from: &RemotePath,
-        to: &Path,
-        watch: &Watcher,
-    ) -> Result<u64, TransportError> {
-        let from = Path::new(from.as_str());
-        files::copy(from, to, files::Ours::Target, watch)
-            .await
-            .map(|sent| sent.bytes)
+    async fn get(&self, files: &[Get], watch: &Watcher) -> Result<Vec<Sent>, TransportError> {
+        let mut fetched = Vec::new();
+        for Get { from, to, .. } in files {
+            let from = Path::new(from.as_str());
+            fetched.push(files::copy(from, to, files::Ours::Target, watch).await?);
+        }
+        Ok(fetched)
     }
 
-    async fn put(
-        &self,
-        from: &Path,
-        to: &RemotePath,
-        watch: &Watcher,
-    ) -> Result<Sent, TransportError> {
-        let target = Path::new(to.as_str());
-        files::copy(from, target, files::Ours::Source, watch).await
+    async fn put(&self, files: &[Put], watch: &Watcher) -> Result<Vec<Sent>, TransportError> {
+        let mut sent = Vec::new();
+        for Put { from, to, .. } in files {
+            let to = Path::new(to.as_str());
+            sent.push(files::copy(from, to, files::Ours::Source, watch).await?);
+        }
+        Ok(sent)
     }
 
     fn connected(&self) -> bool {

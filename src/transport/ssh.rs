@@ -7,21 +7,28 @@ mod auth;
 mod channel;
 mod client;
 mod connection;
+mod fetch;
 mod files;
+mod flow;
 mod host_key;
 mod keys;
 mod known_hosts;
 mod link;
 mod pace;
+mod porter;
+mod send;
+mod sftp;
+mod transfer;
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::Duration;
 
 use async_trait::async_trait;
 
 use super::process::{Capture, Input, Terms, converse, dress};
-use super::{Bundle, Sent, Transport, TransportError, Watcher, bundle};
+use super::{Bundle, Get, Put, Sent, Transport, TransportError, Watcher, bundle};
 use crate::shell::{Command, Output, RemotePath};
+use channel::Session;
 use link::Link;
 
 /// Where and how to log in.
@@ -110,14 +117,13 @@ impl Ssh {
         command: &Command,
         pieces: Option<bundle::Pieces>,
         watch: Option<&Watcher>,
-        mut capture: Capture,
+        capture: Capture,
     ) -> Result<(Output, Vec<Sent>), TransportError> {
-        let place = self.link.place();
         let terms = Terms {
             watch,
-            ..Terms::of(command, place)
+            ..Terms::of(command, self.link.place())
         };
-        let mut session = match watch {
+        let session = match watch {
             Some(watch) => watch
                 .cancel
                 .run_until_cancelled(self.link.session(command))
@@ -125,12 +131,25 @@ impl Ssh {
                 .ok_or(TransportError::Cancelled)??,
             None => self.link.session(command).await?,
         };
+        self.converse_in(session, command, pieces, capture, &terms)
+            .await
+    }
+
+    /// Runs a command in a session that stands.
+    async fn converse_in(
+        &self,
+        mut session: Session,
+        command: &Command,
+        pieces: Option<bundle::Pieces>,
+        mut capture: Capture,
+        terms: &Terms<'_>,
+    ) -> Result<(Output, Vec<Sent>), TransportError> {
         let mut head = dress(&command.script);
         head.extend_from_slice(&command.input);
         let input = Input { head, pieces };
         let to = session.input()?;
-        let (status, sent) = converse(&mut session, to, input, &mut capture, &terms).await?;
-        Ok((capture.finish(status, place)?, sent))
+        let (status, sent) = converse(&mut session, to, input, &mut capture, terms).await?;
+        Ok((capture.finish(status, terms.place)?, sent))
     }
 }
 
@@ -164,24 +183,28 @@ impl Transport for Ssh {
         files::part(output, path)
     }
 
-    async fn get(
-        &self,
-        from: &RemotePath,
-        to: &Path,
-        watch: &Watcher,
-    ) -> Result<u64, TransportError> {
+    async fn get(&self, files: &[Get], watch: &Watcher) -> Result<Vec<Sent>, TransportError> {
         let _turn = self.link.transfer_turn(watch).await?;
-        files::get(self, from, to, watch).await
+        fetch::get(self, files, watch).await
     }
 
-    async fn put(
-        &self,
-        from: &Path,
-        to: &RemotePath,
-        watch: &Watcher,
-    ) -> Result<Sent, TransportError> {
+    async fn put(&self, files: &[Put], watch: &Watcher) -> Result<Vec<Sent>, TransportError> {
         let _turn = self.link.transfer_turn(watch).await?;
-        files::put(self, from, to, watch).await
+        send::put(self, files, watch).await
+    }
+
+    async fn sftp(&self) -> Option<Result<(), String>> {
+        let connection = match self.link.connection().await {
+            Ok(connection) => connection,
+            Err(error) => return Some(Err(error.to_string())),
+        };
+        if !sftp::open_lanes(&connection, 1).await.is_empty() {
+            return Some(Ok(()));
+        }
+        let why = connection.without_sftp().map(str::to_owned);
+        Some(Err(why.unwrap_or_else(|| {
+            "it allows too few sessions (MaxSessions) for one beside the commands".to_owned()
+        })))
     }
 
     fn connected(&self) -> bool {

@@ -48,7 +48,7 @@ pub fn run() {
     }
 }
 
-fn env(name: &str) -> String {
+pub fn env(name: &str) -> String {
     std::env::var(name).unwrap_or_else(|_| panic!("{name} is not set"))
 }
 
@@ -260,12 +260,16 @@ impl Bench {
             let (status, _) = client.ok("clusterStatus", &json!({ "cluster": "test" }));
             status["queriesLastHour"].as_u64().unwrap()
         };
-        let before = asked(client);
-        let (synced, took) = client.ok("syncAll", &json!({ "cluster": "test" }));
-        let cluster: &Value = &synced["clusters"][0];
-        assert_eq!(cluster["queried"], count, "{synced}");
-        assert_eq!(asked(client), before + 1, "the answer is of this look");
-        took.as_secs_f64() * 1e3
+        loop {
+            let before = asked(client);
+            let (synced, took) = client.ok("syncAll", &json!({ "cluster": "test" }));
+            let cluster: &Value = &synced["clusters"][0];
+            assert_eq!(cluster["queried"], count, "{synced}");
+            // Otherwise the poller looked by itself in between, and what was measured is a wait.
+            if asked(client) == before + 1 {
+                return took.as_secs_f64() * 1e3;
+            }
+        }
     }
 
     /// Submits real jobs that wait, by bare sbatch in one session, and stores them as ours.

@@ -3,7 +3,7 @@
 //! Without the test cluster's variables (see `tests/cluster/README.md`) only the local part runs:
 //! the round trip of `jobStatus` and the start with 10,000 jobs stored. With them, submission and
 //! refresh are measured against the bare commands over one live OpenSSH connection, at 0 ms and
-//! through a proxy that adds 20 ms each way.
+//! through a proxy that adds 20 ms each way; and files beside `sftp` and `rsync`.
 #![allow(clippy::print_stdout, reason = "a benchmark prints its figures")]
 #![allow(
     clippy::unwrap_used,
@@ -12,6 +12,7 @@
     clippy::cast_possible_truncation,
     clippy::cast_sign_loss,
     clippy::disallowed_methods,
+    clippy::format_collect,
     unreachable_pub,
     reason = "a benchmark that meets the unexpected fails, its numbers are small, and it may sleep"
 )]
@@ -22,22 +23,36 @@ mod proxy;
 mod client;
 mod cluster;
 mod local;
+mod transfer;
 
 fn main() {
     // `cargo test --benches` runs this too: then it only has to build.
     if !std::env::args().any(|arg| arg == "--bench") {
         return;
     }
-    // `cargo bench -- local` or `-- cluster` leaves the other part out.
-    let only = |part: &str| std::env::args().any(|arg| arg == part);
-    if !only("cluster") {
+    if let Some(port) =
+        std::env::args().find_map(|arg| arg.strip_prefix("--proxy-to=")?.parse().ok())
+    {
+        return transfer::be_proxy(port);
+    }
+    // A part alone: `cargo bench -- transfer`.
+    let asked = |part: &str| {
+        let mut parts = std::env::args()
+            .skip(1)
+            .filter(|arg| !arg.starts_with('-'))
+            .peekable();
+        parts.peek().is_none() || parts.any(|asked| asked == part)
+    };
+    if asked("local") {
         local::run();
     }
-    if only("local") {
-        return;
-    }
     if std::env::var_os("NRT_SSH_PORT").is_some() {
-        cluster::run();
+        if asked("cluster") {
+            cluster::run();
+        }
+        if asked("transfer") {
+            transfer::run();
+        }
     } else {
         println!(
             "\nNo test cluster (NRT_SSH_PORT is not set): submission and refresh are left out."

@@ -8,3 +8,4 @@ mod links;
 #[path = "../support/proxy.rs"]
 mod proxy;
 pub mod rig;
+mod transfers;

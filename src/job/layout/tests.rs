@@ -243,7 +243,7 @@ fn an_upload_is_whole_or_not_there() {
     let dir = tempfile::tempdir().unwrap();
     let job = here(dir.path());
     let whole = job.spec.project_dir.as_str();
-    let script = |token| upload_script(&job.spec.project_dir, token, ".sums").unwrap();
+    let script = |token| upload_script(&job.spec.project_dir, token, ".sums", &[]).unwrap();
     let good = bundle(&FILES, false);
     for (input, code) in [
         (bundle(&FILES, true), 72),
@@ -276,7 +276,7 @@ fn an_upload_is_whole_or_not_there() {
     );
     // The root is a file.
     let job = super::tests::job(&format!("{whole}/{JOB_INFO}"), "/s");
-    let script = upload_script(&job.spec.project_dir, "t1", ".sums").unwrap();
+    let script = upload_script(&job.spec.project_dir, "t1", ".sums", &[]).unwrap();
     assert_eq!(run(&script, &good).0, 70);
 }
 
@@ -295,7 +295,7 @@ struct Halfway {
 
 impl Halfway {
     fn start(job: &Job, token: &str, mut input: Vec<u8>) -> Self {
-        let script = upload_script(&job.spec.project_dir, token, ".sums").unwrap();
+        let script = upload_script(&job.spec.project_dir, token, ".sums", &[]).unwrap();
         let rest = input.split_off(input.len() / 2);
         let mut child = Command::new("sh")
             .args(["-c", &script])
@@ -336,7 +336,7 @@ fn a_repeated_upload_does_not_meet_the_first_one() {
     let first: [(&str, &[u8]); 2] = [("a", &BIG), ("b", b"1")];
     let second: [(&str, &[u8]); 2] = [("a", &BIG), ("b", b"2")];
     let slow = Halfway::start(&job, "t1", bundle(&first, false));
-    let script = upload_script(&job.spec.project_dir, "t2", ".sums").unwrap();
+    let script = upload_script(&job.spec.project_dir, "t2", ".sums", &[]).unwrap();
     assert_eq!(run(&script, &bundle(&second, false)), (0, String::new()));
     // The first goes on and comes to its end: it neither replaces nor spoils what is whole.
     let (code, _) = slow.finish();
@@ -358,7 +358,7 @@ fn of_two_uploads_the_first_that_is_whole_stays() {
     let kept = partial_dir(&job.spec.project_dir, "t2").unwrap();
     let aside = dir.path().join("aside");
     fs::rename(kept.as_str(), &aside).unwrap();
-    let script = upload_script(&job.spec.project_dir, "t1", ".sums").unwrap();
+    let script = upload_script(&job.spec.project_dir, "t1", ".sums", &[]).unwrap();
     assert_eq!(run(&script, &bundle(&first, false)).0, 0);
     fs::rename(&aside, kept.as_str()).unwrap();
     // It says what stands there, so that the job records that and not what it sent itself.
@@ -374,7 +374,7 @@ fn of_two_uploads_the_first_that_is_whole_stays() {
 fn a_broken_upload_is_swept_and_a_whole_one_is_found() {
     let dir = tempfile::tempdir().unwrap();
     let job = here(dir.path());
-    let upload = upload_script(&job.spec.project_dir, "t1", ".sums").unwrap();
+    let upload = upload_script(&job.spec.project_dir, "t1", ".sums", &[]).unwrap();
     let sweep = sweep_script(&job.spec.project_dir);
     assert_eq!(run(&sweep, b""), (0, String::new())); // nothing was ever there
 
@@ -411,7 +411,7 @@ fn the_scripts_mean_the_same_to_every_sh() {
     for sh in shells.iter().filter(|sh| Path::new(sh[0]).exists()) {
         let dir = tempfile::tempdir().unwrap();
         let job = here(dir.path());
-        let upload = |token| upload_script(&job.spec.project_dir, token, ".sums").unwrap();
+        let upload = |token| upload_script(&job.spec.project_dir, token, ".sums", &[]).unwrap();
         let good = bundle(&FILES, false);
         let broken = run_by(sh, &upload("t1"), &good[..good.len() / 2]);
         assert_eq!(broken.0, 71, "{sh:?}: {}", broken.1);

@@ -105,8 +105,11 @@ impl Job {
         let whole = self.cancel_asked;
         self.put_on(before, whole);
         let reports = about(before, &told.reports);
-        let witness = if told.absent && told.unrecorded && reports.is_empty() {
-            self.miss_member(before, rule, now)
+        let waited =
+            matches!(before.state, MemberState::Pending { .. }) && before.started.is_none();
+        let asked = waited && self.cancel_asked.is_some();
+        let witness = if told.absent && reports.is_empty() && (told.unrecorded || asked) {
+            self.miss_member(waited, rule, now)
         } else {
             self.see(&reports, told.absent, rule, now)
         };
@@ -115,20 +118,19 @@ impl Job {
         (after, witness)
     }
 
-    /// Neither the queue nor the records know a member, and both answered whole.
+    /// The queue does not know a member, nor does anything else.
     ///
     /// Slurm drops members that are cancelled while they wait without a trace, if others of the
-    /// array live on (observed on 22.05); of one that has run there is a record. So three such
-    /// answers are an end when cancelling was asked for here. When it was not, the one rule for
-    /// absence decides when, and what it means is known all the same: somebody cancelled it.
+    /// array live on (observed on 22.05); of one that has run there is a record. So three whole
+    /// answers of the queue are an end when cancelling was asked for here. When it was not, the
+    /// accounting must have answered, too, and the one rule for absence decides when; what it means
+    /// is known all the same: somebody cancelled it.
     fn miss_member(
         &mut self,
-        before: &Member,
+        waited: bool,
         rule: AbsenceRule,
         now: Timestamp,
     ) -> Option<(Source, String)> {
-        let waited =
-            matches!(before.state, MemberState::Pending { .. }) && before.started.is_none();
         let asked = self.cancel_asked.is_some();
         let sooner = AbsenceRule { seconds: 0, ..rule };
         let witness =

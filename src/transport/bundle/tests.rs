@@ -162,7 +162,11 @@ async fn reading_waits_for_the_link() {
         modified: None,
         executable: false,
     };
-    let mut pieces = stream_file("big".into(), content);
+    let entries = vec![Entry {
+        path: "big".into(),
+        from: content,
+    }];
+    let mut pieces = super::stream(Bundle { entries });
     let first = pieces.recv().await.unwrap().unwrap();
     assert!(matches!(first, Piece::Chunk { ref bytes, .. } if bytes.len() == CHUNK));
     assert!(pieces.len() <= QUEUE && pieces.max_capacity() == QUEUE);
@@ -182,7 +186,13 @@ async fn a_file_that_changed_since_it_was_looked_at_is_refused() {
         modified: looked_at.modified().ok(),
         executable: false,
     };
-    let sent = || whole(stream_file("x.psf".into(), content.clone()));
+    let entries = || {
+        vec![Entry {
+            path: "x.psf".into(),
+            from: content.clone(),
+        }]
+    };
+    let sent = || whole(super::stream(Bundle { entries: entries() }));
     assert!(sent().await.is_ok());
     // The same size, other bytes.
     std::fs::write(&path, "two").unwrap();

@@ -47,7 +47,7 @@ pub(super) async fn copy(
     ours: Ours,
     watch: &Watcher,
 ) -> Result<Sent, TransportError> {
-    let (from, to, progress) = (from.to_owned(), to.to_owned(), watch.progress.clone());
+    let (from, to, tell) = (from.to_owned(), to.to_owned(), watch.clone());
     let cancel = watch.cancel.child_token();
     // A caller that goes away stops the copy as well.
     let _guard = cancel.clone().drop_guard();
@@ -61,10 +61,16 @@ pub(super) async fn copy(
             }
         };
         let mut source = File::open(&from).map_err(|error| place(&from, &error, Ours::Source))?;
-        let permissions = source
-            .metadata()
-            .map_err(|error| place(&from, &error, Ours::Source))?
-            .permissions();
+        let look = |source: &File| {
+            let meta = source.metadata();
+            meta.map_err(|error| place(&from, &error, Ours::Source))
+        };
+        let before = look(&source)?;
+        let other = match ours {
+            Ours::Source => &to,
+            Ours::Target => &from,
+        };
+        let other = other.to_string_lossy().into_owned();
         let at_target = |error: io::Error| place(&to, &error, Ours::Target);
         let part = Part::create(&to).map_err(at_target)?;
         let mut target = part.file().map_err(at_target)?;
@@ -84,15 +90,27 @@ pub(super) async fn copy(
             target.write_all(chunk).map_err(at_target)?;
             hash.update(chunk);
             bytes += read as u64;
-            if let Some(progress) = &progress {
-                progress(read as u64);
-            }
+            tell.tell(read as u64, &other, bytes, before.len());
         }
-        target.set_permissions(permissions).map_err(at_target)?;
+        let after = look(&source)?;
+        if ours == Ours::Source
+            && (after.len() != before.len() || after.modified().ok() != before.modified().ok())
+        {
+            return Err(TransportError::Local(format!(
+                "{} changed while it was being sent; wait until nothing writes to it and repeat",
+                from.display()
+            )));
+        }
+        target
+            .set_permissions(before.permissions())
+            .map_err(at_target)?;
+        if let Ok(modified) = before.modified() {
+            target.set_modified(modified).map_err(at_target)?;
+        }
         drop(target);
         part.rename(&to).map_err(at_target)?;
         Ok(Sent {
-            path: to.to_string_lossy().into_owned(),
+            path: other,
             bytes,
             sha256: hex(&hash.finalize()),
         })

@@ -80,6 +80,11 @@ impl Session {
         })
     }
 
+    /// The connection it runs over.
+    pub(super) fn connection(&self) -> &Arc<Connection> {
+        &self.connection
+    }
+
     /// The shell's standard input.
     pub(super) fn input(&self) -> Result<Pin<Box<dyn AsyncWrite + Send>>, TransportError> {
         match &self.channel {

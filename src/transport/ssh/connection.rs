@@ -3,19 +3,21 @@
 use std::borrow::Cow;
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
 use futures_util::FutureExt as _;
 use russh::client::{self, Handle, Msg};
 use russh::keys::Algorithm;
-use russh::{Channel, ChannelMsg, Disconnect, Preferred, SshId};
+use russh::{Channel, ChannelMsg, Disconnect, Preferred, SshId, cipher};
 use tokio::net::TcpStream;
 use tokio::sync::Semaphore;
 use tokio::time::{Instant, sleep, timeout, timeout_at};
 
 use super::client::{Client, ConnectError, Signs, said};
+use super::flow::Flow;
 use super::known_hosts::Book;
+use super::sftp::LANES;
 use super::{READY_FOR, SshSettings, auth, host_key};
 use crate::transport::TransportError;
 use crate::transport::process::LINE;
@@ -31,6 +33,12 @@ const WINDOW: u32 = 16 * 1024 * 1024;
 /// The largest packet russh takes.
 const PACKET: u32 = 65_535;
 
+/// Most that is on its way to the cluster: the window an OpenSSH server grants, for each lane.
+const MOST_UP: u64 = LANES as u64 * 2 * 1024 * 1024;
+
+/// Most that is on its way from the cluster. It is what may wait here in memory.
+const MOST_DOWN: u64 = 12 * 1024 * 1024;
+
 /// Messages a channel holds before its reader has taken them.
 const BUFFERED: usize = 512;
 
@@ -45,6 +53,12 @@ pub(super) struct Connection {
     handle: Handle<Client>,
     signs: Arc<Signs>,
     slots: Arc<Semaphore>,
+    /// Places for SFTP sessions.
+    lanes: Arc<Semaphore>,
+    /// What transfers have on their way, to the cluster and from it.
+    flows: [Flow; 2],
+    /// Why there is no SFTP, once that is known.
+    without_sftp: OnceLock<String>,
     /// A shell started ahead for the next command.
     ready: Mutex<Option<Channel<Msg>>>,
     /// Whether one is being started.
@@ -116,6 +130,9 @@ impl Connection {
             handle,
             signs,
             slots: Arc::new(Semaphore::new(SLOTS)),
+            lanes: Arc::new(Semaphore::new(LANES)),
+            flows: [Flow::new(MOST_UP), Flow::new(MOST_DOWN)],
+            without_sftp: OnceLock::new(),
             ready: Mutex::new(None),
             starting: AtomicBool::new(false),
             commands: AtomicU64::new(0),
@@ -183,6 +200,71 @@ impl Connection {
             .unwrap_or(Err(russh::Error::ConnectionTimeout))?;
         channel.exec(true, LINE).await?;
         Ok(channel)
+    }
+
+    /// Opens a channel, for SFTP.
+    pub(super) async fn open_channel(&self) -> Result<Channel<Msg>, russh::Error> {
+        timeout(self.patience, self.handle.channel_open_session())
+            .await
+            .unwrap_or(Err(russh::Error::ConnectionTimeout))
+    }
+
+    /// The places for SFTP sessions.
+    pub(super) fn lanes(&self) -> &Arc<Semaphore> {
+        &self.lanes
+    }
+
+    /// What transfers have on their way to the cluster.
+    pub(super) fn flow_up(&self) -> &Flow {
+        let [up, _] = &self.flows;
+        up
+    }
+
+    /// What transfers have on their way from the cluster.
+    pub(super) fn flow_down(&self) -> &Flow {
+        let [_, down] = &self.flows;
+        down
+    }
+
+    /// Why there is no SFTP, if that is known.
+    pub(super) fn without_sftp(&self) -> Option<&str> {
+        self.without_sftp.get().map(String::as_str)
+    }
+
+    /// Notes that there is no SFTP.
+    pub(super) fn note_without_sftp(&self, why: &str) {
+        if self.without_sftp.set(why.to_owned()).is_ok() {
+            tracing::warn!(
+                place = %self.place, why,
+                "large files go through commands, in one channel, instead of over SFTP"
+            );
+        }
+    }
+
+    /// Whether there is a session left for a command, and holds on to it: the shell that waits.
+    pub(super) async fn keeps_room(&self) -> bool {
+        if self.ready().is_some() {
+            return true;
+        }
+        let Ok(channel) = self.start_shell().await else {
+            return false;
+        };
+        if let Some(spare) = self.put_by(channel) {
+            // The shell reads the end of its input and ends.
+            let _ = spare.eof().await;
+        }
+        true
+    }
+
+    /// Keeps a shell for the next command, or returns one that is not needed.
+    fn put_by(&self, channel: Channel<Msg>) -> Option<Channel<Msg>> {
+        let mut ready = self.ready();
+        if self.shell_ahead && ready.is_none() {
+            *ready = Some(channel);
+            None
+        } else {
+            Some(channel)
+        }
     }
 
     /// Takes the shell started ahead, unless the server has ended it meanwhile.
@@ -272,10 +354,20 @@ fn config(settings: &SshSettings, book: &Book) -> client::Config {
         nodelay: true,
         preferred: Preferred {
             key: Cow::Owned(keys),
+            cipher: Cow::Owned(ciphers()),
             ..Preferred::DEFAULT
         },
         ..client::Config::default()
     }
+}
+
+/// AES-GCM before the usual first choice: processors of servers and laptops have had
+/// instructions for it for a decade, and the ciphering of both ends is what a fast line waits for.
+fn ciphers() -> Vec<cipher::Name> {
+    let fast = [cipher::AES_128_GCM, cipher::AES_256_GCM];
+    let usual = Preferred::DEFAULT.cipher.iter().copied();
+    let others = usual.filter(|name| !fast.contains(name));
+    fast.into_iter().chain(others).collect()
 }
 
 /// The type a key of this algorithm is recorded as: RSA keys have one name whatever the hash.

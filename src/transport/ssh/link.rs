@@ -154,7 +154,7 @@ impl Link {
     }
 
     /// The connection: the standing one if it shows signs of life, else a new one.
-    async fn connection(&self) -> Result<Arc<Connection>, TransportError> {
+    pub(super) async fn connection(&self) -> Result<Arc<Connection>, TransportError> {
         loop {
             let connection = match self.standing()? {
                 Standing::Connection(connection) => connection,

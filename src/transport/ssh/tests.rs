@@ -6,6 +6,7 @@ mod logins;
 mod proxy;
 mod server;
 mod sessions;
+mod transfers;
 
 use std::path::Path;
 use std::time::Duration;

@@ -94,6 +94,7 @@ pub(crate) fn methods(stage: &Arc<Stage>) -> Methods {
                         message,
                         done,
                         total,
+                        transfer: None,
                     });
                 }
             };

@@ -8,7 +8,9 @@ local PATIENCE = 4
 
 local crashes = 0
 local waiting = {}
--- The client that has answered `initialize`.
+-- The client, from when it is started, and whether it has answered `initialize`. (Before 0.11
+-- `vim.lsp.get_clients` leaves out those that have not.)
+local current = nil
 local ready = nil
 -- Clients that were told to end, and who waits for that.
 local ending = {}
@@ -45,11 +47,9 @@ end
 
 ---@return vim.lsp.Client?
 function M.get()
-  for _, client in ipairs(vim.lsp.get_clients({ name = NAME })) do
-    local stopped = call(client, 'is_stopped')
-    if not stopped then
-      return client
-    end
+  local client = current and vim.lsp.get_client_by_id(current)
+  if client and not call(client, 'is_stopped') then
+    return client
   end
 end
 
@@ -90,7 +90,7 @@ local function fill()
 end
 
 local function on_init(client)
-  ready = client.id
+  current, ready = client.id, client.id
   crashes = 0
   require('namdrunner.notify').start()
   require('namdrunner.beside').start()
@@ -196,9 +196,11 @@ function M.start()
     return nil
   end
   if vim.fn.has('nvim-0.11') == 1 then
-    return vim.lsp.start(M.config(), { attach = false })
+    current = vim.lsp.start(M.config(), { attach = false })
+  else
+    current = vim.lsp.start_client(M.config())
   end
-  return vim.lsp.start_client(M.config())
+  return current
 end
 
 --- Starts the server for a buffer.
@@ -212,12 +214,10 @@ function M.attach(buf)
     M.missing = true
     return
   end
-  vim.lsp.start(M.config(), {
-    bufnr = buf,
-    reuse_client = function(client)
-      return client.name == NAME and not call(client, 'is_stopped')
-    end,
-  })
+  local id = M.start()
+  if id and not vim.lsp.buf_is_attached(buf, id) then
+    vim.lsp.buf_attach_client(buf, id)
+  end
 end
 
 --- Asks the server; starts it if need be. `callback(error, result)` comes on the main loop.
