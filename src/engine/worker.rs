@@ -67,6 +67,11 @@ pub(crate) async fn run(engine: Engine, cluster: Arc<Cluster>, mut asks: Unbound
                 }
             }
         }
+        if scheduled && !engine.is_attended() && cluster.book().health == Health::AuthRequired {
+            plan.next = None;
+            plan.early.clear();
+            continue;
+        }
         // Several processes may serve editors; one of them polls. What a person asked for, or a
         // step of this process made likely, is looked at by whoever has it in hand.
         if scheduled && !turn.take(engine.data_dir(), cluster.name()) {
