@@ -3,6 +3,7 @@
 //! ```text
 //! <project_root>/<jobId>/job_info.json      what this job is, for other laptops and lost databases
 //!                        input_files/…      the tree as it was uploaded, never changed
+//!                        attempts/<n>/…     what attempt n asked, and the receipt of its submission
 //!                        outputs/<n>/…      collected results of attempt n
 //!                        logs/<n>/…         collected logs of attempt n
 //! <scratch_root>/<jobId>/<n>/…              the working tree of attempt n
@@ -20,6 +21,9 @@ pub const JOB_INFO: &str = "job_info.json";
 pub const INPUT_FILES: &str = "input_files";
 /// Name of the control directory in a working tree.
 pub const CONTROL: &str = ".namdrunner";
+/// Name of the directory that keeps, for each attempt, what was asked and its receipt: beside the
+/// inputs, where no purge of the scratch file system reaches it.
+pub const ATTEMPTS: &str = "attempts";
 /// Name of the list of checksums in the project directory, as `sha256sum -c` reads it.
 pub const SUMS: &str = "sha256sums";
 /// Suffix of a project directory that is not whole yet; it is renamed when it is.
