@@ -8,8 +8,8 @@ mod submission;
 
 use super::*;
 use crate::error::ErrorKind;
-use crate::job::{JobId, JobSpec};
-use crate::scheduler::Exit;
+use crate::job::{Cause, JobId, JobSpec, Outcome};
+use crate::scheduler::{End, Exit, RunPhase, Seen};
 use crate::shell::RemotePath;
 
 /// A moment, in seconds after an arbitrary beginning.
