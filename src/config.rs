@@ -15,6 +15,7 @@ pub mod mistake;
 mod read;
 pub mod reload;
 pub mod resources;
+mod retention;
 pub mod root;
 pub mod time;
 mod values;
@@ -30,6 +31,7 @@ pub use self::launch::{DEFAULT_LAUNCH, validate_launch};
 pub use self::mistake::{ConfigErrors, Mistake};
 pub use self::reload::{Reload, Stamp, Watched};
 pub use self::resources::validate_resources;
+pub use self::retention::Retention;
 pub(crate) use self::root::root_as_shell_word;
 pub use self::root::{BadRoot, expand_root, root_variables};
 pub use self::time::{format_walltime, parse_walltime};
@@ -63,6 +65,8 @@ pub struct Settings {
     pub clusters: Vec<Cluster>,
     /// The cluster taken when a call names none.
     pub default_cluster: String,
+    /// How long what happened is kept.
+    pub retention: Retention,
 }
 
 /// A cluster, or this machine.

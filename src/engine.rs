@@ -4,17 +4,21 @@
 //! happened with `Engine::record`: the fact is applied to the job as the store holds it, job row
 //! and history row are committed as one, and only then is anybody told.
 
+mod adopt;
 mod calls;
 mod cluster;
 mod create;
+mod discover;
 mod files;
 mod health;
 mod instance;
 mod launch;
 mod pace;
 mod preview;
+mod reconcile;
 mod record;
 mod remove;
+mod retention;
 mod roster;
 mod sync;
 mod worker;
@@ -119,6 +123,7 @@ impl Engine {
         };
         engine.arrange_clusters();
         engine.start_following();
+        engine.start_forgetting();
         Ok(engine)
     }
 
@@ -461,7 +466,7 @@ impl Engine {
         ulid::Ulid::generate().to_string().to_ascii_lowercase()
     }
 
-    fn tag(&self) -> Result<Tag> {
+    pub(crate) fn tag(&self) -> Result<Tag> {
         Tag::parse(&self.token()).ok_or_else(|| Error::internal("a token did not fit"))
     }
 

@@ -2,8 +2,11 @@
 //!
 //! [`Job`] is plain data. Its status and lifecycle change only in [`state`], by [`state::Fact`]s.
 
+pub mod adoption;
+pub mod discovery;
 pub mod info;
 pub mod layout;
+pub mod origin;
 pub mod state;
 
 use std::collections::BTreeMap;
@@ -14,6 +17,7 @@ use serde::{Deserialize, Serialize};
 use ulid::Ulid;
 
 use crate::error::ErrorKind;
+use crate::job::origin::Origin;
 use crate::scheduler::{Exit, Resources, RunPhase, SchedulerId, Source, Tag};
 use crate::shell::RemotePath;
 
@@ -120,6 +124,9 @@ pub struct Job {
     pub absence: Option<Absence>,
     /// Who last said something new about the job.
     pub seen: Option<Sighting>,
+    /// Where it came from.
+    #[serde(default)]
+    pub origin: Origin,
 }
 
 /// What was asked for, and where it lies. Fixed at creation but for name, labels, resources, launch.
@@ -469,6 +476,7 @@ impl Job {
             archive_asked: None,
             absence: None,
             seen: None,
+            origin: Origin::Created,
         }
     }
 

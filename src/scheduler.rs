@@ -501,13 +501,7 @@ pub struct Report {
 impl Report {
     /// A report of what the queue, the records or the marker of this job say, taken from elsewhere
     /// than a look at it.
-    pub fn told(
-        id: &SchedulerId,
-        source: Source,
-        state: Seen,
-        word: &str,
-        evidence: &str,
-    ) -> Self {
+    pub fn told(id: &SchedulerId, source: Source, state: Seen, word: &str, evidence: &str) -> Self {
         Self {
             id: id.clone(),
             source,

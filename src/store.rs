@@ -27,6 +27,8 @@ mod filesystem;
 mod list;
 mod open;
 mod read;
+mod restore;
+mod retention;
 mod row;
 mod write;
 
@@ -43,6 +45,7 @@ use crate::scheduler::Source;
 use fault::Fault;
 
 pub use open::SCHEMA;
+pub use restore::Outline;
 pub use write::Updated;
 
 /// Name of the database file in the data directory. SQLite keeps `-wal` and `-shm` (or `-journal`)

@@ -12,6 +12,7 @@
 
 use std::collections::BTreeMap;
 
+use crate::job::origin::Origin;
 use crate::job::{Job, JobId};
 use crate::shell::{BadPath, RemotePath, quote};
 
@@ -34,8 +35,11 @@ pub fn job_dir(root: &RemotePath, id: &JobId) -> Result<RemotePath, BadPath> {
     root.join(id.as_str())
 }
 
-/// `<scratch_root>/<jobId>/<n>`: where attempt `n` runs.
+/// `<scratch_root>/<jobId>/<n>`: where attempt `n` runs. An adopted job runs where its owner has it.
 pub fn work_dir(job: &Job, attempt: u32) -> Result<RemotePath, BadPath> {
+    if let Origin::Adopted { work_dir, .. } = &job.origin {
+        return Ok(work_dir.clone());
+    }
     job.spec.scratch_dir.join(&attempt.to_string())
 }
 
@@ -47,6 +51,9 @@ pub fn partial_dir(project_dir: &RemotePath) -> Result<RemotePath, BadPath> {
 /// NAMD's log of an attempt, relative to the working tree: beside the config, where its user would
 /// put it, unless an input has that name.
 pub fn log_in_tree(job: &Job) -> String {
+    if let Origin::Adopted { log: Some(log), .. } = &job.origin {
+        return log.clone();
+    }
     let config = &job.spec.config_in_tree;
     let (dir, name) = config
         .rsplit_once('/')
@@ -75,6 +82,9 @@ pub fn deletable(
     project_root: &RemotePath,
     scratch_root: &RemotePath,
 ) -> Result<Vec<(RemotePath, RemotePath)>, String> {
+    if job.origin.is_adopted() {
+        return Err("the job was submitted by hand, and its files are its owner's".to_owned());
+    }
     let mut found: Vec<(RemotePath, RemotePath)> = Vec::new();
     for (path, root) in [
         (&job.spec.project_dir, project_root),

@@ -121,7 +121,10 @@ fi
 {output_dirs}{send}}}
 "#,
         inputs = quote(&format!("{}/{INPUT_FILES}", launch.project_dir)),
-        kept = quote(&format!("{}/{ATTEMPTS}/{}", launch.project_dir, launch.attempt)),
+        kept = quote(&format!(
+            "{}/{ATTEMPTS}/{}",
+            launch.project_dir, launch.attempt
+        )),
         asked = quote(&launch.asked),
         take_over = if launch.take_over { "yes" } else { "no" },
         output_dirs = output_dirs(launch, "work")

@@ -129,7 +129,10 @@ fn of_controller(id: &SchedulerId, part: &Part<'_>) -> Option<HandMade> {
     let first = lines.first()?;
     let count = |key: &str| {
         // `NumNodes=1-1` of a job that waits.
-        let number: String = word(key)?.chars().take_while(char::is_ascii_digit).collect();
+        let number: String = word(key)?
+            .chars()
+            .take_while(char::is_ascii_digit)
+            .collect();
         number.parse().ok().filter(|count| *count > 0)
     };
     Some(HandMade {
@@ -198,8 +201,10 @@ mod tests {
 
     fn answer(job: &str, rc: i32, sacct: &str) -> Output {
         let lines: Vec<&str> = job.lines().collect();
-        let framed: String = lines.iter().map(|line| format!("|{line}\n")).collect();
-        let rows: String = sacct.lines().map(|line| format!("|{line}\n")).collect();
+        let framed = format!("|{}\n", lines.join("\n|"));
+        let rows = sacct
+            .lines()
+            .fold(String::new(), |all, row| all + "|" + row + "\n");
         let n = sacct.lines().count();
         let text = format!(
             "motd\n@namdrunner handmade begin user\n|1001 nrtest\n@namdrunner handmade end user lines=1 \n\
@@ -220,7 +225,10 @@ mod tests {
         let found = parse(&id, &answer(SHOWN, 0, "")).unwrap();
         assert_eq!(found.name, "my equil run");
         assert_eq!(found.work_dir, "/home/nrtest/hand made");
-        assert_eq!(found.command.as_deref(), Some("/home/nrtest/hand made/run.sh 300 K"));
+        assert_eq!(
+            found.command.as_deref(),
+            Some("/home/nrtest/hand made/run.sh 300 K")
+        );
         assert_eq!(found.resources.walltime, Some(600));
         assert_eq!(found.resources.partition.as_deref(), Some("main"));
         assert_eq!(found.resources.nodes, Some(1));
@@ -238,9 +246,13 @@ mod tests {
     #[test]
     fn what_the_controller_forgot_is_found_in_the_records() {
         let gone = "slurm_load_jobs error: Invalid job id specified";
-        let rows = "8|nrtest|COMPLETED|2026-11-23T21:50:31|10|main|nrtest|normal|a|b|/home/nrtest/x\n";
+        let rows =
+            "8|nrtest|COMPLETED|2026-11-23T21:50:31|10|main|nrtest|normal|a|b|/home/nrtest/x\n";
         let found = parse(&SchedulerId::whole(8), &answer(gone, 1, rows)).unwrap();
-        assert_eq!((found.name.as_str(), found.work_dir.as_str()), ("a|b", "/home/nrtest/x"));
+        assert_eq!(
+            (found.name.as_str(), found.work_dir.as_str()),
+            ("a|b", "/home/nrtest/x")
+        );
         let nowhere = parse(&SchedulerId::whole(8), &answer(gone, 1, "")).unwrap_err();
         assert_eq!(nowhere, NotFound::Nowhere);
         let down = "slurm_load_jobs error: Unable to contact slurm controller (connect failure)";

@@ -5,7 +5,7 @@ use super::states::seen;
 use super::text::time;
 use crate::scheduler::frame::{self, Part, SENTINEL};
 use crate::scheduler::survey::{MOST_QUEUED, QueuedJob, Survey, SurveyAsk};
-use crate::scheduler::{Seen, SchedulerId, SourceHealth, Tag};
+use crate::scheduler::{SchedulerId, Seen, SourceHealth, Tag};
 
 /// squeue's fields. Free text comes last; of it the directory is wanted most, so it is the very last.
 const FIELDS: &str = "%i|%T|%V|%k|%j|%Z";
@@ -77,7 +77,9 @@ mod tests {
 
     #[test]
     fn rows_of_ours_and_of_others() {
-        let ours = row("1018|RUNNING|2026-11-23T21:50:31|namdrunner:k3j5h2g8|ubq_01|/scratch/me/ubq_01/1").unwrap();
+        let ours =
+            row("1018|RUNNING|2026-11-23T21:50:31|namdrunner:k3j5h2g8|ubq_01|/scratch/me/ubq_01/1")
+                .unwrap();
         assert_eq!(ours.tag, Tag::parse("k3j5h2g8"));
         assert_eq!(ours.work_dir, "/scratch/me/ubq_01/1");
         assert!(!ours.ended);
