@@ -226,6 +226,10 @@ error('Cannot import a meta module')
 ---@field hint? string What to do.
 ---@field at namdrunner.Time When.
 
+--- What `workspace/executeCommand` takes.
+---@class namdrunner.ExecuteCommandOptions
+---@field commands string[] `namdrunner.create`, `namdrunner.createAndSubmit` and `namdrunner.preview` take the address of a config; `namdrunner.submit`, `namdrunner.cancel`, `namdrunner.status` and `namdrunner.diff` the id of a job; `namdrunner.sync` takes nothing.
+
 --- What would be done with a file.
 ---@alias namdrunner.FileAction
 ---| "upload" # It would be sent.
@@ -369,6 +373,9 @@ error('Cannot import a meta module')
 ---@class namdrunner.LogMessage
 ---@field type integer 1 error, 2 warning, 3 information.
 ---@field message string The message.
+
+--- Nothing special about it.
+---@class namdrunner.NoOptions
 
 --- Nothing is taken.
 ---@class namdrunner.NoParams
@@ -529,6 +536,12 @@ error('Cannot import a meta module')
 --- What this server does of LSP.
 ---@class namdrunner.ServerCapabilities
 ---@field positionEncoding string How characters of positions are counted: `utf-16`.
+---@field textDocumentSync namdrunner.TextDocumentSyncOptions Documents are told of when they are opened, changed, saved and closed.
+---@field codeLensProvider namdrunner.NoOptions Lenses above a config: its job's state and what can be done. Their commands are those of `executeCommandProvider`.
+---@field inlayHintProvider boolean The job's state at the line that runs something.
+---@field documentLinkProvider namdrunner.NoOptions Links to the files a config names.
+---@field codeActionProvider boolean Quick fixes for what was found.
+---@field executeCommandProvider namdrunner.ExecuteCommandOptions The commands that the server carries out by itself.
 
 --- What a client may want to know of this server.
 ---@class namdrunner.ServerFacts
@@ -617,6 +630,12 @@ error('Cannot import a meta module')
 ---@field tookMs integer How long it took, in milliseconds.
 ---@field error? string Why it failed.
 
+--- How documents are told of.
+---@class namdrunner.TextDocumentSyncOptions
+---@field openClose boolean When they are opened and closed.
+---@field change integer How changes are told: 2, as edits.
+---@field save namdrunner.NoOptions When they are saved, without the text.
+
 --- A moment: RFC 3339 in UTC with `Z` and milliseconds, so that texts sort as times do.
 ---@alias namdrunner.Time string
 
@@ -639,6 +658,7 @@ error('Cannot import a meta module')
 ---| "parseError" # -32700 A message or frame could not be read: no JSON, a bad header, text that is not UTF-8, or an end in its middle. The answer's id is null.
 ---| "invalidRequest" # -32600 A message is JSON but no JSON-RPC 2.0 request, is an empty batch, is larger than 16 MiB, or comes at the wrong time (a second initialize, anything after shutdown).
 ---| "methodNotFound" # -32601 There is no such method. The hint names the nearest one.
+---| "notInitialized" # -32002 A language feature was asked for before `initialize`. Job methods need none.
 ---| "invalidParams" # -32602 A parameter is missing or wrong; the message names it.
 ---| "internal" # -32603 A defect in NAMDRunner; the log file holds the details.
 ---| "cancelled" # -32800 The request was withdrawn by `$/cancelRequest`, or the server is ending, before it had its effect.

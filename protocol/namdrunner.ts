@@ -386,6 +386,12 @@ export interface ErrorInfo {
   at: Time;
 }
 
+/** What `workspace/executeCommand` takes. */
+export interface ExecuteCommandOptions {
+  /** `namdrunner.create`, `namdrunner.createAndSubmit` and `namdrunner.preview` take the address of a config; `namdrunner.submit`, `namdrunner.cancel`, `namdrunner.status` and `namdrunner.diff` the id of a job; `namdrunner.sync` takes nothing. */
+  commands: string[];
+}
+
 /** What would be done with a file. */
 export type FileAction =
   /** It would be sent. */
@@ -638,6 +644,9 @@ export interface LogMessage {
   /** The message. */
   message: string;
 }
+
+/** Nothing special about it. */
+export type NoOptions = Record<string, never>;
 
 /** Nothing is taken. */
 export type NoParams = Record<string, never>;
@@ -895,6 +904,18 @@ export type ResultsState =
 export interface ServerCapabilities {
   /** How characters of positions are counted: `utf-16`. */
   positionEncoding: string;
+  /** Documents are told of when they are opened, changed, saved and closed. */
+  textDocumentSync: TextDocumentSyncOptions;
+  /** Lenses above a config: its job's state and what can be done. Their commands are those of `executeCommandProvider`. */
+  codeLensProvider: NoOptions;
+  /** The job's state at the line that runs something. */
+  inlayHintProvider: boolean;
+  /** Links to the files a config names. */
+  documentLinkProvider: NoOptions;
+  /** Quick fixes for what was found. */
+  codeActionProvider: boolean;
+  /** The commands that the server carries out by itself. */
+  executeCommandProvider: ExecuteCommandOptions;
 }
 
 /** What a client may want to know of this server. */
@@ -1041,6 +1062,16 @@ export interface SyncCompleted {
   error?: string;
 }
 
+/** How documents are told of. */
+export interface TextDocumentSyncOptions {
+  /** When they are opened and closed. */
+  openClose: boolean;
+  /** How changes are told: 2, as edits. */
+  change: number;
+  /** When they are saved, without the text. */
+  save: NoOptions;
+}
+
 /** A moment: RFC 3339 in UTC with `Z` and milliseconds, so that texts sort as times do. */
 export type Time = string;
 
@@ -1150,6 +1181,8 @@ export const ERROR_CODES = {
   invalidRequest: -32600,
   /** There is no such method. The hint names the nearest one. */
   methodNotFound: -32601,
+  /** A language feature was asked for before `initialize`. Job methods need none. */
+  notInitialized: -32002,
   /** A parameter is missing or wrong; the message names it. */
   invalidParams: -32602,
   /** A defect in NAMDRunner; the log file holds the details. */

@@ -20,6 +20,7 @@ mod record;
 mod remove;
 mod retention;
 mod roster;
+mod shown;
 mod sync;
 mod worker;
 
@@ -35,6 +36,7 @@ use tokio_util::task::TaskTracker;
 
 pub use calls::*;
 pub use cluster::transport_of;
+pub use shown::{ConfigRead, names_in, read_shown_config};
 
 use crate::config::{Home, Settings, Watched};
 use crate::engine::cluster::{Ask, Cluster, lock};
@@ -500,7 +502,7 @@ fn error_of(info: &ErrorInfo) -> Error {
 }
 
 /// Runs something that waits for the disk off the runtime's workers.
-pub(crate) async fn blocking<T: Send + 'static>(
+pub async fn blocking<T: Send + 'static>(
     work: impl FnOnce() -> Result<T> + Send + 'static,
 ) -> Result<T> {
     tokio::task::spawn_blocking(work)

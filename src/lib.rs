@@ -2,7 +2,7 @@
 //!
 //! # How it is built
 //!
-//! A pure core decides ([`scheduler`], [`job`], [`namd`]), two adapters act ([`transport`],
+//! A pure core decides ([`scheduler`], [`job`], [`namd`], [`advice`]), two adapters act ([`transport`],
 //! [`store`]), one [`engine`] sequences them through one door, and a thin wire ([`protocol`],
 //! [`rpc`], [`server`]) carries calls in and changes out.
 //!
@@ -16,17 +16,19 @@
 //!
 //! Bottom to top: [`error`] and [`shell`] are words everybody uses. [`scheduler`] turns wishes into
 //! commands and answers into reports, and runs nothing. [`job`] holds the only transition table
-//! ([`job::state`]). [`namd`] reads configs and never fails. [`config`] and [`probe`] know the
-//! person's settings and what a cluster's login shell says. [`transport`] runs commands and moves
-//! files; it never knows what a job is. [`store`] is SQLite. [`engine`] is the use cases: creating
+//! ([`job::state`]). [`namd`] reads configs and logs and never fails. [`advice`] says what went wrong
+//! and what to do, from what these know ([`error`] gives it the names of refusals). [`config`] and
+//! [`probe`] know the person's settings and what a cluster's login shell says. [`transport`] runs
+//! commands and moves files; it never knows what a job is. [`store`] is SQLite. [`engine`] is the use cases: creating
 //! and uploading, submitting step by step, one look at a cluster, cancelling, deleting. [`protocol`]
 //! is every wire type and the method table; [`rpc`] puts the table onto the dispatcher and turns
-//! domain into wire; [`server`] serves one session over any duplex stream. [`cli`] is thin.
+//! domain into wire; [`lsp`] shows beside an open config what [`namd`] and the engine know;
+//! [`server`] serves one session over any duplex stream. [`cli`] is thin.
 //!
 //! # Invariants
 //!
-//! 1. The core ([`error`], [`shell`], [`scheduler`], [`job`], [`namd`]) is synchronous and total.
-//!    The time, ids and randomness come in as arguments.
+//! 1. The core ([`error`], [`shell`], [`scheduler`], [`job`], [`namd`], [`advice`]) is synchronous
+//!    and total. The time, ids and randomness come in as arguments.
 //! 2. A scheduler never runs anything and never sees a transport; a transport never knows a job.
 //! 3. A job's status and lifecycle change only through `Engine::record` (and its plural);
 //!    [`job::Job::apply`] is the only transition table; job row and history row are one
@@ -54,6 +56,7 @@
 pub mod error;
 pub mod shell;
 
+pub mod advice;
 pub mod job;
 pub mod namd;
 pub mod scheduler;
@@ -68,6 +71,8 @@ pub mod engine;
 
 pub mod protocol;
 pub mod rpc;
+
+pub mod lsp;
 pub mod server;
 
 pub mod cli;

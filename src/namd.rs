@@ -56,6 +56,7 @@ mod eval;
 mod facts;
 mod finding;
 pub mod keywords;
+mod log;
 mod options;
 pub mod paths;
 mod rewrite;
@@ -70,6 +71,10 @@ pub use config::{Outline, Statement, StatementKind, SyntaxProblem, looks_like_na
 pub use facts::{Found, Need, Want};
 pub use finding::{Code, Finding, Severity};
 pub use keywords::Role;
+pub use log::{
+    Energy, FatalError, Line, Lines, LogEnd, LogReader, LogReport, Progress, Rate, RateSource,
+    RestartSet, StepPlan, Stretch,
+};
 pub use rewrite::{Rewrite, apply_rewrites};
 pub use text::{Position, Range, Source, Span};
 

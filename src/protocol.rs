@@ -37,16 +37,17 @@ pub use comparison::{
     ReconcileParams, ReconcileResult,
 };
 pub use failure::{
-    ErrorCode, ErrorData, Finding, INVALID_REQUEST, METHOD_NOT_FOUND, PARSE_ERROR, Position, Range,
-    Severity, error_code, error_codes,
+    ErrorCode, ErrorData, Finding, INVALID_REQUEST, METHOD_NOT_FOUND, NOT_INITIALIZED, PARSE_ERROR,
+    Position, Range, Severity, error_code, error_codes,
 };
 pub use job::{
     Attempt, Cause, CauseCode, ErrorInfo, Job, Observed, Origin, OriginKind, Phase, ReasonClass,
     Resources, Results, ResultsState, Source, Status, WaitReason,
 };
 pub use lifecycle::{
-    CancelParams, ClientInfo, InitializationOptions, InitializeParams, InitializeResult,
-    ProgressToken, RequestId, ServerCapabilities, ServerFacts, ServerInfo,
+    CancelParams, ClientInfo, ExecuteCommandOptions, InitializationOptions, InitializeParams,
+    InitializeResult, NoOptions, ProgressToken, RequestId, ServerCapabilities, ServerFacts,
+    ServerInfo, TextDocumentSyncOptions,
 };
 pub use notifications::{
     ClusterStatusChanged, JobDeleted, JobStatusChanged, LogMessage, Progress, ProgressParams,

@@ -14,6 +14,7 @@
 //! - Notifications wait for no client and are lost to none (`notices`).
 
 pub mod framing;
+mod language;
 mod message;
 mod notices;
 mod outbox;

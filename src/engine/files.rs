@@ -15,7 +15,8 @@ use std::sync::Arc;
 
 use sha2::{Digest as _, Sha256};
 
-use self::disk::{as_read, look, read_config, unreadable, utf8};
+pub(crate) use self::disk::utf8;
+use self::disk::{as_read, look, read_config, unreadable};
 use crate::error::{Error, Result};
 use crate::job::{JobFile, layout};
 use crate::namd::paths::{self, Ancestor};
@@ -84,26 +85,35 @@ impl Survey {
     }
 }
 
-/// Reads a config and finds what it needs. Waits for the disk: not for the runtime's workers.
-pub(crate) fn survey(config: &Path, inputs: &[String]) -> Result<Survey> {
-    let (config_path, config_bytes) = read_config(config)?;
-    let full = utf8(&config_path)?;
-    let mut closure = Closure::new(&full);
+/// Finds what a config needs: `bytes` are its text, the rest is as it is on disk. Waits for the disk.
+pub(crate) fn analyse(full: &str, bytes: &[u8]) -> Analysis {
+    let mut closure = Closure::new(full);
     loop {
         let needs = closure.needs();
         if needs.is_empty() {
-            break;
+            return closure.finish();
         }
         for need in needs {
             let found = if need.path == full {
-                as_read(&config_bytes, need.want)
+                as_read(bytes, need.want)
             } else {
                 look(Path::new(&need.path), need.want)
             };
             closure.feed(&need.path, found);
         }
     }
-    let mut analysis = closure.finish();
+}
+
+/// SHA-256 in hex.
+pub(crate) fn sha256(bytes: &[u8]) -> String {
+    hex(&Sha256::digest(bytes))
+}
+
+/// Reads a config and finds what it needs. Waits for the disk: not for the runtime's workers.
+pub(crate) fn survey(config: &Path, inputs: &[String]) -> Result<Survey> {
+    let (config_path, config_bytes) = read_config(config)?;
+    let full = utf8(&config_path)?;
+    let mut analysis = analyse(&full, &config_bytes);
     let further = inputs::further_inputs(paths::parent(&full), inputs)?;
     let mut tree = Tree::around(&analysis, &further.paths);
     for input in analysis.uploads() {
@@ -174,9 +184,8 @@ pub(crate) fn survey(config: &Path, inputs: &[String]) -> Result<Survey> {
             Entry::Occupied(_) => {}
         }
     }
-    let sum = Sha256::digest(&config_bytes);
     Ok(Survey {
-        config_sha256: hex(&sum),
+        config_sha256: sha256(&config_bytes),
         on_cluster: analysis
             .inputs
             .iter()

@@ -107,6 +107,13 @@ pub const METHOD_NOT_FOUND: ErrorCode = wire(
     "There is no such method. The hint names the nearest one.",
 );
 
+/// A language feature was asked for too early.
+pub const NOT_INITIALIZED: ErrorCode = wire(
+    -32002,
+    "notInitialized",
+    "A language feature was asked for before `initialize`. Job methods need none.",
+);
+
 const fn wire(code: i32, kind: &'static str, meaning: &'static str) -> ErrorCode {
     ErrorCode {
         code,
@@ -128,7 +135,12 @@ pub fn error_code(kind: ErrorKind) -> ErrorCode {
 
 /// All codes: JSON-RPC's and LSP's, then ours in their order.
 pub fn error_codes() -> Vec<ErrorCode> {
-    let mut codes = vec![PARSE_ERROR, INVALID_REQUEST, METHOD_NOT_FOUND];
+    let mut codes = vec![
+        PARSE_ERROR,
+        INVALID_REQUEST,
+        METHOD_NOT_FOUND,
+        NOT_INITIALIZED,
+    ];
     codes.extend(
         [
             ErrorKind::InvalidParams,
@@ -194,6 +206,6 @@ mod tests {
         numbers.sort_unstable();
         numbers.dedup();
         assert_eq!(numbers.len(), codes.len());
-        assert_eq!(codes.len(), 6 + ErrorKind::ALL.len());
+        assert_eq!(codes.len(), 7 + ErrorKind::ALL.len());
     }
 }

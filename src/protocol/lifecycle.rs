@@ -56,6 +56,45 @@ pub struct InitializeResult {
 pub struct ServerCapabilities {
     /// How characters of positions are counted: `utf-16`.
     pub position_encoding: String,
+    /// Documents are told of when they are opened, changed, saved and closed.
+    pub text_document_sync: TextDocumentSyncOptions,
+    /// Lenses above a config: its job's state and what can be done. Their commands are those of
+    /// `executeCommandProvider`.
+    pub code_lens_provider: NoOptions,
+    /// The job's state at the line that runs something.
+    pub inlay_hint_provider: bool,
+    /// Links to the files a config names.
+    pub document_link_provider: NoOptions,
+    /// Quick fixes for what was found.
+    pub code_action_provider: bool,
+    /// The commands that the server carries out by itself.
+    pub execute_command_provider: ExecuteCommandOptions,
+}
+
+/// How documents are told of.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct TextDocumentSyncOptions {
+    /// When they are opened and closed.
+    pub open_close: bool,
+    /// How changes are told: 2, as edits.
+    pub change: u32,
+    /// When they are saved, without the text.
+    pub save: NoOptions,
+}
+
+/// Nothing special about it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct NoOptions {}
+
+/// What `workspace/executeCommand` takes.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct ExecuteCommandOptions {
+    /// `namdrunner.create`, `namdrunner.createAndSubmit` and `namdrunner.preview` take the address of
+    /// a config; `namdrunner.submit`, `namdrunner.cancel`, `namdrunner.status` and `namdrunner.diff`
+    /// the id of a job; `namdrunner.sync` takes nothing.
+    pub commands: Vec<String>,
 }
 
 /// The server's name and version.

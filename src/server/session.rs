@@ -17,14 +17,16 @@ use tokio_util::task::TaskTracker;
 
 use crate::engine::Event;
 use crate::error::{Error, Result};
+use crate::lsp;
 use crate::protocol::{
     CancelRequest, ClientInfo, ExitNow, INVALID_REQUEST, Initialize, InitializeParams,
-    InitializeResult, Initialized, LogMessage, Method, Notification, OnLogMessage,
-    ServerCapabilities, ServerFacts, ServerInfo, Shutdown, Subscribe, SubscribeResult, method,
+    InitializeResult, Initialized, LogMessage, Method, NOT_INITIALIZED, Notification, OnLogMessage,
+    ServerFacts, ServerInfo, Shutdown, Subscribe, SubscribeResult, method,
 };
 use crate::rpc::failure::{self, refusal};
 use crate::rpc::{self, Opening};
 
+use super::language::{self, Features};
 use super::message::{self, Id, Incoming, Message, Params, Request, notification};
 use super::notices::{self, Told};
 use super::outbox::Outbox;
@@ -39,7 +41,8 @@ pub(super) struct Session {
     pub(super) outbox: Outbox,
     /// Answers every request that is left.
     pub(super) abandon: CancellationToken,
-    engine: Opening,
+    pub(super) engine: Opening,
+    pub(super) features: Features,
     facts: ServerFacts,
     room: Arc<Semaphore>,
     /// The tasks of requests.
@@ -92,8 +95,14 @@ impl Session {
         outbox: Outbox,
         facts: ServerFacts,
     ) -> Arc<Self> {
+        let mut methods = methods;
+        let features = Features::new();
+        if let Err(error) = methods.merge(features.methods(engine.clone(), outbox.clone())) {
+            tracing::error!(%error, "a method is bound twice");
+        }
         Arc::new(Self {
             methods,
+            features,
             outbox,
             abandon: CancellationToken::new(),
             engine,
@@ -227,13 +236,19 @@ impl Session {
             name if self.methods.method(name).is_none() => {
                 Answer::Now(message::failure(&id, &failure::no_such_method(name)))
             }
+            name if lsp::REQUESTS.contains(&name) && !self.initialized.load(Ordering::SeqCst) => {
+                let hint = "Language features are for sessions that sent `initialize`.";
+                let error = refusal(NOT_INITIALIZED, "The session is not initialized.", hint);
+                Answer::Now(message::failure(&id, &error))
+            }
             _ => Answer::Later(Work::new(self, request).run().boxed()),
         }
     }
 
     fn initialize(&self, params: &Params) -> Result<InitializeResult, ErrorObjectOwned> {
+        let text = params.text();
         let params: InitializeParams =
-            rpc::from_text(params.text()).map_err(|error| failure::object(&error))?;
+            rpc::from_text(text).map_err(|error| failure::object(&error))?;
         if self.initialized.swap(true, Ordering::SeqCst) {
             return Err(refusal(
                 INVALID_REQUEST,
@@ -241,14 +256,13 @@ impl Session {
                 "Send `initialize` once.",
             ));
         }
+        self.features.learn(text);
         let options = params.initialization_options.unwrap_or_default();
         if let Some(ClientInfo { name, version }) = options.client.or(params.client_info) {
             tracing::info!(name, version, "a client is here");
         }
         Ok(InitializeResult {
-            capabilities: ServerCapabilities {
-                position_encoding: "utf-16".into(),
-            },
+            capabilities: language::capabilities(),
             server_info: ServerInfo {
                 name: env!("CARGO_PKG_NAME").into(),
                 version: env!("CARGO_PKG_VERSION").into(),
@@ -266,7 +280,7 @@ impl Session {
             name if method(name).is_some() => tracing::warn!(
                 "A {name} without an id was ignored: nobody could have been told how it went."
             ),
-            name => tracing::debug!(name, "a notification was ignored"),
+            name => self.hear(name, note.params.text()),
         }
         false
     }
@@ -372,7 +386,7 @@ impl Session {
         let _ = self.outbox.send(message).await;
     }
 
-    fn in_background(&self, work: impl Future<Output = ()> + Send + 'static) {
+    pub(super) fn in_background(&self, work: impl Future<Output = ()> + Send + 'static) {
         let silence = self.silence.clone();
         tokio::spawn(async move {
             tokio::select! {

@@ -21,7 +21,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("scheduler", &["job::layout", "shell"]),
     ("job", &["error", "namd", "scheduler", "shell"]),
     ("namd", &[]),
-    ("advice", &["job", "namd", "scheduler"]),
+    ("advice", &["error", "job", "namd", "scheduler"]),
     // The edge towards this machine and the clusters.
     ("config", &["error", "job", "scheduler", "shell"]),
     ("probe", &["config", "shell"]),
@@ -96,6 +96,7 @@ const ARROWS: &[(&str, &[&str])] = &[
 const CRATES: &[(&str, &[&str])] = &[
     ("clap", &["cli", "main"]),
     ("dirs", &["config", "transport"]),
+    ("gen_lsp_types", &["lsp"]),
     ("jsonrpsee", &["rpc", "server"]),
     ("r2d2", &["store"]),
     ("r2d2_sqlite", &["store"]),

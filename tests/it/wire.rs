@@ -6,6 +6,7 @@ mod faults;
 mod fixture;
 mod generated;
 mod jobs;
+mod language;
 mod lifecycle;
 mod requests;
 mod runs;

@@ -104,7 +104,7 @@ pub(super) fn look(path: &Path, want: Want) -> Found {
     }
 }
 
-pub(super) fn utf8(path: &Path) -> Result<String> {
+pub(crate) fn utf8(path: &Path) -> Result<String> {
     path.to_str().map(str::to_owned).ok_or_else(|| {
         Error::new(
             ErrorKind::ConfigNotReadable,
