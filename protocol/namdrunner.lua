@@ -301,7 +301,7 @@ error('Cannot import a meta module')
 ---@field labels table<string, string> The person's own labels.
 ---@field observed namdrunner.Observed How fresh this knowledge is.
 ---@field unconfirmedSince? namdrunner.Time Since when whole answers of the queue lack it, while it is not known what became of it.
----@field origin namdrunner.Origin Where it came from.
+---@field origin? namdrunner.Origin Where it came from. Absent: it was made here.
 ---@field projectDir string Its directory below the cluster's project root.
 ---@field scratchDir string Its directory below the cluster's scratch root; attempts run in numbered directories in it.
 ---@field resources namdrunner.Resources What it asks of the batch system, the cluster's defaults filled in.
@@ -390,12 +390,11 @@ error('Cannot import a meta module')
 --- Where a job came from.
 ---@class namdrunner.Origin
 ---@field kind namdrunner.OriginKind How it came into the list.
----@field at? namdrunner.Time When it was found or adopted.
+---@field at namdrunner.Time When it was found or adopted.
 ---@field script? string Of an adopted job: its script and arguments, as the batch system prints them.
 
 --- How a job came into the list. Readers show words they do not know.
 ---@alias namdrunner.OriginKind
----| "created" # It was made here.
 ---| "discovered" # It was found in its directories on the cluster: made by another laptop, or with a database that is lost.
 ---| "adopted" # It was submitted by hand and adopted. It is followed and can be cancelled; its files are never written or removed, and it cannot be submitted again.
 

@@ -519,8 +519,8 @@ export interface Job {
   observed: Observed;
   /** Since when whole answers of the queue lack it, while it is not known what became of it. */
   unconfirmedSince?: Time;
-  /** Where it came from. */
-  origin: Origin;
+  /** Where it came from. Absent: it was made here. */
+  origin?: Origin;
   /** Its directory below the cluster's project root. */
   projectDir: string;
   /** Its directory below the cluster's scratch root; attempts run in numbered directories in it. */
@@ -668,15 +668,13 @@ export interface Origin {
   /** How it came into the list. */
   kind: OriginKind;
   /** When it was found or adopted. */
-  at?: Time;
+  at: Time;
   /** Of an adopted job: its script and arguments, as the batch system prints them. */
   script?: string;
 }
 
 /** How a job came into the list. Readers show words they do not know. */
 export type OriginKind =
-  /** It was made here. */
-  | "created"
   /** It was found in its directories on the cluster: made by another laptop, or with a database that is lost. */
   | "discovered"
   /** It was submitted by hand and adopted. It is followed and can be cancelled; its files are never written or removed, and it cannot be submitted again. */

@@ -80,8 +80,9 @@ pub struct Job {
     /// Since when whole answers of the queue lack it, while it is not known what became of it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub unconfirmed_since: Option<Time>,
-    /// Where it came from.
-    pub origin: Origin,
+    /// Where it came from. Absent: it was made here.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub origin: Option<Origin>,
     /// Its directory below the cluster's project root.
     pub project_dir: String,
     /// Its directory below the cluster's scratch root; attempts run in numbered directories in it.
@@ -225,8 +226,7 @@ pub struct Origin {
     /// How it came into the list.
     pub kind: OriginKind,
     /// When it was found or adopted.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub at: Option<Time>,
+    pub at: Time,
     /// Of an adopted job: its script and arguments, as the batch system prints them.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub script: Option<String>,
@@ -236,8 +236,6 @@ pub struct Origin {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub enum OriginKind {
-    /// It was made here.
-    Created,
     /// It was found in its directories on the cluster: made by another laptop, or with a database
     /// that is lost.
     Discovered,

@@ -112,22 +112,17 @@ pub fn job(job: &Job, sight: Sight) -> wire::Job {
     }
 }
 
-fn origin(origin: &Origin) -> wire::Origin {
-    wire::Origin {
-        kind: match origin {
-            Origin::Created => wire::OriginKind::Created,
-            Origin::Discovered { .. } => wire::OriginKind::Discovered,
-            Origin::Adopted { .. } => wire::OriginKind::Adopted,
-        },
-        at: match origin {
-            Origin::Created => None,
-            Origin::Discovered { at } | Origin::Adopted { at, .. } => Some(Time(*at)),
-        },
-        script: match origin {
-            Origin::Adopted { script, .. } => script.clone(),
-            _ => None,
-        },
-    }
+fn origin(origin: &Origin) -> Option<wire::Origin> {
+    let (kind, at, script) = match origin {
+        Origin::Created => return None,
+        Origin::Discovered { at } => (wire::OriginKind::Discovered, at, None),
+        Origin::Adopted { at, script, .. } => (wire::OriginKind::Adopted, at, script.clone()),
+    };
+    Some(wire::Origin {
+        kind,
+        at: Time(*at),
+        script,
+    })
 }
 
 /// Whether a job may be shown: one that is not whole yet is nobody's business.
