@@ -11,7 +11,7 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 
-use crate::engine::cluster::{Cluster, Ready};
+use crate::engine::cluster::{Ask, Cluster, Ready};
 use crate::engine::sync::watched;
 use crate::engine::{Compared, Comparison, Engine, Reconciled};
 use crate::error::{Error, Result};
@@ -95,6 +95,10 @@ impl Engine {
             .await?;
         self.compare_directories(cluster, &ready, &survey, &outlines, &mut items)?;
         let others = strays::others(&ready, &survey, &outlines, foreign, &mut items);
+        if !dry_run && items.iter().any(|item| item.changed.is_some()) {
+            // What was ended here and lives there must be followed.
+            let _ = cluster.asks.send(Ask::Expect);
+        }
         Ok(Reconciled {
             cluster: cluster.name().to_owned(),
             at: self.now(),
