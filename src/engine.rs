@@ -39,6 +39,7 @@ pub use cluster::transport_of;
 pub use shown::{ConfigRead, names_in, read_shown_config};
 
 use crate::config::{Home, Settings, Watched};
+use crate::doctor::{self, Check};
 use crate::engine::cluster::{Ask, Cluster, lock};
 use crate::engine::instance::Instance;
 use crate::error::{Error, ErrorKind, Result};
@@ -315,6 +316,13 @@ impl Engine {
     pub fn cluster(&self, name: &str) -> Result<ClusterState> {
         self.reload_settings();
         Ok(self.state_of(&*self.find_cluster(name)?))
+    }
+
+    /// Looks for what may keep jobs from running on a cluster, over its one connection.
+    pub async fn examine(&self, name: &str) -> Result<Vec<Check>> {
+        self.reload_settings();
+        let cluster = self.find_cluster(name)?;
+        Ok(doctor::run(&cluster.settings, cluster.transport.as_ref()).await)
     }
 
     /// Opens the connection to a cluster, if there is none, and learns what is needed.

@@ -10,13 +10,12 @@ pub mod view;
 
 use std::future::Future;
 
-use futures_util::future::join_all;
+use futures_util::future::try_join_all;
 use jsonrpsee::types::Params;
 use jsonrpsee::{Methods, RpcModule};
 use serde::de::DeserializeOwned;
 
-use crate::doctor;
-use crate::engine::{Caller, Engine, transport_of};
+use crate::engine::{Caller, Engine};
 use crate::error::{Error, ErrorKind, Result};
 use crate::job::{Job, JobId};
 use crate::protocol::{self as wire, Method};
@@ -375,21 +374,24 @@ async fn examine(
     params: wire::DoctorParams,
     _: Caller,
 ) -> Result<wire::DoctorResult> {
-    let settings = engine.settings();
-    let clusters: Vec<_> = match &params.cluster {
-        Some(name) => vec![settings.cluster(Some(name))?],
-        None => settings.clusters.iter().collect(),
-    };
-    let checks = join_all(clusters.into_iter().map(|cluster| async move {
-        // A connection of its own: what is looked at is the way a new one takes.
-        let transport = transport_of(cluster);
-        let checks = doctor::run(cluster, transport.as_ref()).await;
-        checks
+    let names: Vec<String> = match params.cluster {
+        Some(name) => vec![name],
+        None => engine
+            .clusters()
             .into_iter()
-            .map(|check| view::check(&cluster.name, check))
+            .map(|cluster| cluster.name)
+            .collect(),
+    };
+    let checks = try_join_all(names.into_iter().map(|name| {
+        let engine = engine.clone();
+        async move {
+            let checks = engine.examine(&name).await?;
+            let views = checks.into_iter().map(|check| view::check(&name, check));
+            Ok::<Vec<_>, Error>(views.collect())
+        }
     }));
     Ok(wire::DoctorResult {
-        checks: checks.await.into_iter().flatten().collect(),
+        checks: checks.await?.into_iter().flatten().collect(),
     })
 }
 

@@ -13,6 +13,7 @@ pub mod ssh;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::SystemTime;
 
 use async_trait::async_trait;
 use tokio_util::sync::CancellationToken;
@@ -98,12 +99,14 @@ pub struct Entry {
 /// Where bytes come from.
 #[derive(Debug, Clone)]
 pub enum Content {
-    /// A file on this machine, whose size must still be this when it is read.
+    /// A file on this machine, which must still be as it was when it was looked at.
     File {
         /// Its path.
         path: PathBuf,
         /// Its size when it was looked at.
         bytes: u64,
+        /// When it had been written to then, if that is known.
+        modified: Option<SystemTime>,
         /// Whether it may be executed.
         executable: bool,
     },

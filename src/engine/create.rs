@@ -1,7 +1,7 @@
 //! createJob and previewJob: from a config in the editor to a job that is whole on the cluster.
 //!
 //! The intent row is stored first and stays hidden. The files go up in one round trip into
-//! `<jobId>.partial`, are checked there, and the directory is renamed: on the cluster, too, a job
+//! `<jobId>.partial-<token>`, are checked there, and the directory is renamed: on the cluster, too, a job
 //! exists completely or not at all. What a dead process left is swept or taken over at the next
 //! look at the cluster.
 
@@ -88,9 +88,8 @@ impl Engine {
         }
         kill_point("create-intended");
         match self.upload(&cluster, &job, &survey, caller).await {
-            Ok(sent) => {
+            Ok(sha256) => {
                 kill_point("create-uploaded");
-                let sha256 = sums_in_tree(sent);
                 let job = self.record(&id, Fact::Uploaded { sha256 }).await?;
                 self.turn(&cluster, Health::Ok, None, None);
                 Ok(Created {
@@ -185,13 +184,15 @@ impl Engine {
         }
     }
 
+    /// Sends a job's files; returns the checksums of what stands on the cluster, by place in the
+    /// tree.
     async fn upload(
         &self,
         cluster: &Arc<Cluster>,
         job: &Job,
         survey: &Survey,
         caller: &Caller,
-    ) -> Result<Vec<Sent>> {
+    ) -> Result<BTreeMap<String, String>> {
         let description = info::describe(job);
         let mut bundle = Bundle {
             entries: vec![Entry {
@@ -206,30 +207,37 @@ impl Engine {
                 None => Content::File {
                     path: file.path.clone(),
                     bytes: file.bytes,
+                    modified: file.modified,
                     executable: file.executable,
                 },
             },
         }));
         let total: u64 = survey.files.iter().map(|file| file.bytes).sum();
-        let script = layout::upload_script(&job.spec.project_dir, SUMS)
-            .map_err(|why| Error::new(ErrorKind::SettingsInvalid, format!("{why}.")))?;
-        let command = Command::effect("upload", script)
-            .within(Duration::from_secs(120 + total / SLOWEST_LINE));
+        // Each sending has a name of its own: of an earlier one something may still run.
+        let command = || {
+            layout::upload_script(&job.spec.project_dir, &self.token(), SUMS)
+                .map(|script| {
+                    Command::effect("upload", script)
+                        .within(Duration::from_secs(120 + total / SLOWEST_LINE))
+                })
+                .map_err(|why| Error::new(ErrorKind::SettingsInvalid, format!("{why}.")))
+        };
         let watch = watcher(caller, total);
         let mut result = cluster
             .transport
-            .run_with_bundle(&command, &bundle, &watch)
+            .run_with_bundle(&command()?, &bundle, &watch)
             .await;
         if matches!(result, Err(TransportError::Lost(_))) {
-            // The whole upload can be repeated: it begins by clearing its own unfinished directory.
             tracing::info!(job = %job.id, "the upload broke off and begins anew");
             result = cluster
                 .transport
-                .run_with_bundle(&command, &bundle, &watch)
+                .run_with_bundle(&command()?, &bundle, &watch)
                 .await;
         }
         let (output, sent) = result.map_err(|error| cluster.translate(&error, "the upload"))?;
-        judge_upload(&output, cluster).map(|()| sent)
+        judge_upload(&output, cluster)?;
+        // One that found its work done says what stands there.
+        Ok(layout::whole_upload(&output.text()).unwrap_or_else(|| sums_in_tree(sent)))
     }
 
     /// Takes back an upload that failed: the row at once, the directory if the cluster answers.
@@ -260,9 +268,7 @@ impl Engine {
     /// Takes over uploads that were whole on the cluster, and clears the others away.
     pub(crate) async fn sweep_uploads(&self, cluster: &Arc<Cluster>, jobs: Vec<Job>) {
         for job in jobs {
-            let Ok(script) = layout::sweep_script(&job.spec.project_dir) else {
-                continue;
-            };
+            let script = layout::sweep_script(&job.spec.project_dir);
             let Ok(output) = cluster.try_run(&Command::read("sweep", script)).await else {
                 return;
             };
@@ -366,18 +372,23 @@ fn judge_upload(output: &Output, cluster: &Cluster) -> Result<()> {
     if code == 0 {
         return Ok(());
     }
-    let said = output
-        .first_error_line()
+    // What a full disk is said to be may stand behind what it led to.
+    let full = String::from_utf8_lossy(&output.stderr)
+        .lines()
+        .find(|line| line.contains("No space left") || line.to_ascii_lowercase().contains("quota"))
+        .map(|line| line.trim().to_owned());
+    let is_full = full.is_some();
+    let said = full
+        .or_else(|| output.first_error_line())
         .unwrap_or_else(|| format!("exit code {code}"));
     let what = layout::upload_failure(code);
-    let full = said.contains("No space left") || said.to_ascii_lowercase().contains("quota");
-    let kind = if full {
+    let kind = if is_full {
         ErrorKind::Quota
     } else {
         ErrorKind::TransferFailed
     };
     Err(Error::new(kind, format!("The upload to {} failed: {what} ({said}).", cluster.place()))
-        .hinted(if full {
+        .hinted(if is_full {
             "Free space there (or raise the quota), then create the job again. Nothing is left half-made."
         } else {
             "`namdrunner doctor` checks both roots. Nothing is left half-made."

@@ -12,6 +12,7 @@ use std::collections::btree_map::Entry;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::SystemTime;
 
 use sha2::{Digest as _, Sha256};
 
@@ -20,7 +21,9 @@ use self::disk::{as_read, look, read_config, unreadable};
 use crate::error::{Error, Result};
 use crate::job::{JobFile, layout};
 use crate::namd::paths::{self, Ancestor};
-use crate::namd::{Analysis, Closure, Code, Finding, InputState, Role, Severity, apply_rewrites};
+use crate::namd::{
+    Analysis, Closure, Code, Finding, Found, InputState, Role, Severity, apply_rewrites,
+};
 
 /// A config (or a file it sources) larger than this is not read: it is not a config.
 const LARGEST_TEXT: u64 = 16 << 20;
@@ -55,10 +58,13 @@ pub(crate) struct LocalFile {
     pub(crate) path: PathBuf,
     pub(crate) in_tree: String,
     pub(crate) bytes: u64,
+    /// When it had been written to; one that is written to before it is sent is refused.
+    pub(crate) modified: Option<SystemTime>,
     pub(crate) role: String,
     pub(crate) executable: bool,
-    /// What is sent instead of the file as it is then: the config as it was read, with its rewritten
-    /// paths. So what runs is what was looked at, even if it is saved meanwhile.
+    /// What is sent instead of the file as it is then: the config with its rewritten paths, and the
+    /// files it reads commands from, as they were read. So what runs is what was looked at, even if
+    /// it is saved meanwhile.
     pub(crate) content: Option<Arc<[u8]>>,
 }
 
@@ -87,6 +93,11 @@ impl Survey {
 
 /// Finds what a config needs: `bytes` are its text, the rest is as it is on disk. Waits for the disk.
 pub(crate) fn analyse(full: &str, bytes: &[u8]) -> Analysis {
+    analyse_keeping(full, bytes, |_, _| {})
+}
+
+/// As [`analyse`]; `keep` is shown each text that was read, with its path.
+fn analyse_keeping(full: &str, bytes: &[u8], mut keep: impl FnMut(&str, &[u8])) -> Analysis {
     let mut closure = Closure::new(full);
     loop {
         let needs = closure.needs();
@@ -99,6 +110,13 @@ pub(crate) fn analyse(full: &str, bytes: &[u8]) -> Analysis {
             } else {
                 look(Path::new(&need.path), need.want)
             };
+            if let Found::File {
+                content: Some(text),
+                ..
+            } = &found
+            {
+                keep(&need.path, text);
+            }
             closure.feed(&need.path, found);
         }
     }
@@ -113,7 +131,10 @@ pub(crate) fn sha256(bytes: &[u8]) -> String {
 pub(crate) fn survey(config: &Path, inputs: &[String]) -> Result<Survey> {
     let (config_path, config_bytes) = read_config(config)?;
     let full = utf8(&config_path)?;
-    let mut analysis = analyse(&full, &config_bytes);
+    let mut texts: BTreeMap<String, Arc<[u8]>> = BTreeMap::new();
+    let mut analysis = analyse_keeping(&full, &config_bytes, |path, text| {
+        texts.insert(paths::tidy(path), text.into());
+    });
     let further = inputs::further_inputs(paths::parent(&full), inputs)?;
     let mut tree = Tree::around(&analysis, &further.paths);
     for input in analysis.uploads() {
@@ -160,9 +181,11 @@ pub(crate) fn survey(config: &Path, inputs: &[String]) -> Result<Survey> {
             in_tree,
             role,
         } = placed;
-        let content = (in_tree == config_in_tree).then(|| Arc::clone(&uploaded));
+        let is_config = in_tree == config_in_tree;
+        let text = local.to_str().and_then(|local| texts.get(local));
+        let content = if is_config { Some(&uploaded) } else { text }.map(Arc::clone);
         let meta = fs::metadata(&local).map_err(|why| unreadable(&local, &why))?;
-        let role = if content.is_some() {
+        let role = if is_config {
             role_of(Role::Config)
         } else {
             role
@@ -171,6 +194,7 @@ pub(crate) fn survey(config: &Path, inputs: &[String]) -> Result<Survey> {
             bytes: content
                 .as_ref()
                 .map_or(meta.len(), |content| content.len() as u64),
+            modified: meta.modified().ok(),
             executable: is_executable(&meta),
             in_tree: in_tree.clone(),
             path: local,

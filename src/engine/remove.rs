@@ -157,8 +157,9 @@ impl Engine {
 
     /// Removes the job's directories; the command compares canonical paths once more.
     async fn remove_files(&self, cluster: &Arc<Cluster>, job: &Job) -> Result<Vec<String>> {
-        let roots = (job.spec.project_dir.parent(), job.spec.scratch_dir.parent());
-        let dirs = layout::deletable(job, &roots.0, &roots.1).map_err(|why| {
+        let ready = cluster.ready().await?;
+        let configured = [&ready.project_root, &ready.scratch_root];
+        let dirs = layout::deletable(job, configured).map_err(|why| {
             Error::new(
                 ErrorKind::RefusedInState,
                 format!("Nothing was removed: {why}."),

@@ -3,6 +3,7 @@
 //! | file | made by | says |
 //! |---|---|---|
 //! | `lock.<k>` | the submission, a symbolic link | who submits: `<tag> <host> <pid>`; the highest `k` counts |
+//! | `slip.<host>.<pid>` | the submission | nothing; it is renamed to give a lock back, which takes no room on a full disk |
 //! | `over.<k>` | the submission | that lock is given back: nothing was submitted under it |
 //! | `sending.<k>` | the submission | from here on the batch system may have the job |
 //! | `answer.<k>`, `errors.<k>` | whoever was asked | its answer, before anybody reads it |

@@ -188,6 +188,7 @@ pub(super) fn shells() -> Vec<PathBuf> {
         "/bin/busybox",
         "/bin/mksh",
         "/bin/ksh",
+        "/bin/yash",
     ]
     .iter()
     .map(PathBuf::from)

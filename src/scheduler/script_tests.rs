@@ -178,14 +178,8 @@ fn every_shell_can_read_them() {
 const EXPECTED: &str = "2034,2154,2046,2086,2016,2089,2090,2015,1090,1091,2317,2329,2181,2320,1007,2195,1010,2050,2209,2012";
 
 #[test]
+#[ignore = "needs tests/run.sh"]
 fn shellcheck_finds_nothing_unexpected() {
-    if Process::new("shellcheck")
-        .arg("--version")
-        .output()
-        .is_err()
-    {
-        return;
-    }
     for (name, text) in all() {
         let shell = if name.starts_with("slurm-job") {
             "bash"

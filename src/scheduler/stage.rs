@@ -12,8 +12,12 @@ use crate::shell::{Command, Output, quote};
 /// The command that stages one attempt and then runs `send`. Its input is the job script.
 ///
 /// `send` is shell text that asks the batch system. It has `$tag`, `$work`, `$control`, the number
-/// `$k` of its lock, and the functions `note`, `errors`, `keep`, `mark`, `accepted` and `over`.
-/// It makes `sending.$k` before it asks, and writes the answer to `answer.$k` before it reads it.
+/// `$k` of its lock, and the functions `note`, `errors`, `keep`, `release`, `failed`, `accepted` and
+/// `over`. It makes `sending.$k` before it asks, and writes the answer to `answer.$k` before it reads
+/// it.
+///
+/// The file that gives a lock back is made before the lock is taken, because on a full disk it could
+/// not be made afterwards; to rename it takes no room.
 pub(super) fn command(launch: &Launch, script_name: &str, script: String, send: &str) -> Command {
     Command::effect("submit", remote(launch, script_name, script.len(), send))
         .with_input(script)
@@ -32,12 +36,14 @@ fn remote(launch: &Launch, script_name: &str, script_bytes: usize, send: &str) -
 kept={kept}
 receipt=$control/receipt
 me=$(uname -n)
-over() {{ note "outcome $1"; part submit ''; exit 0; }}
+slip=
+over() {{ [ -z "$slip" ] || rm -f "$slip"; note "outcome $1"; part submit ''; exit 0; }}
 errors() {{ while IFS= read -r line && [ "$count" -lt 60 ]; do note "$1 $line"; done; }}
-failed() {{ note "step $1 rc=$2"; errors err <<EOF
+refuse() {{ note "step $1 rc=$2"; errors err <<EOF
 $said
 EOF
-mark over; over notStaged; }}
+over notStaged; }}
+failed() {{ release; refuse "$1" "$2"; }}
 accepted() {{ note "id $1"; note "at $2"; over "$3"; }}
 known() {{
     [ -f "$receipt" ] || return
@@ -46,8 +52,8 @@ known() {{
     note "err $work already holds job $id of another submission ($owner)"
     over notStaged
 }}
-mark() {{ true 2>/dev/null >"$control/$1.$k"; }}
-take() {{ k=$1; ln -s "$tag $me $$" "$control/lock.$k" 2>/dev/null; }}
+release() {{ mv -f "$slip" "$control/over.$k"; }} 2>/dev/null
+take() {{ k=$1; said=$(ln -s "$tag $me $$" "$control/lock.$k" 2>&1); }}
 answer() {{
     id=
     while read -r line; do
@@ -66,10 +72,12 @@ remember() {{ cp "$receipt" "$kept/receipt.$$" && mv -f "$kept/receipt.$$" "$kep
 
 script=$(cat; echo .)
 k=1
-said=$(mkdir -p "$control" 2>&1) || failed mkdir $?
+said=$(mkdir -p "$control" 2>&1) || refuse mkdir $?
 known
+slip=$control/slip.$me.$$
+said=$( {{ true >"$slip"; }} 2>&1) || refuse slip $?
 if ! take 1; then
-    [ -L "$control/lock.1" ] || {{ said="cannot make a lock in $control"; failed lock 1; }}
+    [ -L "$control/lock.1" ] || refuse lock 1
     while [ -L "$control/lock.$((k+1))" ]; do k=$((k+1)); done
     held=$(readlink "$control/lock.$k") || {{ note "err cannot read the lock in $control"; over unknown; }}
     known
@@ -77,22 +85,22 @@ if ! take 1; then
         read -r owner host pid <<EOF
 $held
 EOF
-        if [ "$owner" != "$tag" ]; then
-            note "err $work is held by another submission ($owner)"
-            over notStaged
-        fi
-        answer
-        if [ -n "$id" ]; then
-            at=$(date +%s)
-            keep
-            accepted "$id" "$at" repeated
-        fi
         where=elsewhere sending=no
         if [ "$host" = "$me" ]; then
             where=gone
             kill -0 "$pid" 2>/dev/null && where=alive
         fi
         [ ! -f "$control/sending.$k" ] || sending=yes
+        if [ "$owner" != "$tag" ] && [ "$where,$sending" != gone,no ]; then
+            note "err $work is held by another submission ($owner)"
+            over notStaged
+        fi
+        answer
+        if [ -n "$id" ] && [ "$owner" = "$tag" ]; then
+            at=$(date +%s)
+            keep
+            accepted "$id" "$at" repeated
+        fi
         case $where,$sending,{take_over} in
             gone,no,*) ;;
             gone,*,yes | elsewhere,*,yes) ;;

@@ -249,6 +249,7 @@ fn open(from: &Content) -> Result<(Source<'_>, u64, bool, u64), TransportError> 
         Content::File {
             path,
             bytes,
+            modified: expected,
             executable,
         } => {
             // Asked before opening: opening a named pipe would wait for a writer.
@@ -270,6 +271,12 @@ fn open(from: &Content) -> Result<(Source<'_>, u64, bool, u64), TransportError> 
             if meta.len() != *bytes {
                 return Err(source.changed(*bytes, meta.len()));
             }
+            if expected.is_some() && modified != *expected {
+                return Err(TransportError::Local(format!(
+                    "{} was written to since it was looked at; wait until nothing writes to it and repeat",
+                    path.display()
+                )));
+            }
             let mtime = modified.map_or_else(now, unix_seconds);
             Ok((source, *bytes, *executable, mtime))
         }
@@ -279,7 +286,7 @@ fn open(from: &Content) -> Result<(Source<'_>, u64, bool, u64), TransportError> 
 fn unreadable(path: &Path, error: &io::Error) -> TransportError {
     TransportError::Local(if error.kind() == io::ErrorKind::NotFound {
         format!(
-            "{} is gone: it was there when the transfer was planned",
+            "{} is gone: it was there when the transfer was planned; put it back and repeat",
             path.display()
         )
     } else {

@@ -1,6 +1,7 @@
 //! What needs no cluster: round trips and the start, with 10,000 jobs stored.
 
 use std::collections::BTreeMap;
+use std::ops::Range;
 use std::path::Path;
 use std::process::Command;
 use std::time::Instant;
@@ -21,7 +22,7 @@ const JOBS: usize = 10_000;
 pub fn run() {
     let dir = tempfile::tempdir().unwrap();
     let home = dir.path().join("home");
-    let ids = fill(&home.join("data"), JOBS);
+    let ids = fill(&home.join("data"), 0..JOBS, "local", "/projects/me");
     println!("With {JOBS} jobs stored:\n");
 
     let version = || {
@@ -95,19 +96,19 @@ pub fn run() {
     }
 }
 
-/// Stores `count` jobs, the newest last.
-pub fn fill(data: &Path, count: usize) -> Vec<String> {
+/// Stores the jobs of these numbers, the newest last, with this root on this cluster.
+pub fn fill(data: &Path, numbers: Range<usize>, cluster: &str, root: &str) -> Vec<String> {
     std::fs::create_dir_all(data).unwrap();
     let store = Store::open(data, Options::default()).unwrap();
     let begun = Timestamp::now() - SignedDuration::from_hours(24 * 30);
-    (0..count)
+    numbers
         .map(|n| {
             let at = begun + SignedDuration::from_secs(i64::try_from(n).unwrap() * 60);
             let id = JobId::new(&format!("equilibration {n}"), at, n as u128);
-            let root = RemotePath::parse("/projects/me").unwrap();
+            let root = RemotePath::parse(root).unwrap();
             let spec = JobSpec {
                 name: format!("equilibration {n}"),
-                cluster: "local".into(),
+                cluster: cluster.into(),
                 config_path: format!("/home/me/sims/{}/equil.namd", n % 100),
                 config_sha256: "0".repeat(64),
                 config_in_tree: "equil.namd".into(),

@@ -28,7 +28,14 @@ fn main() {
     if !std::env::args().any(|arg| arg == "--bench") {
         return;
     }
-    local::run();
+    // `cargo bench -- local` or `-- cluster` leaves the other part out.
+    let only = |part: &str| std::env::args().any(|arg| arg == part);
+    if !only("cluster") {
+        local::run();
+    }
+    if only("local") {
+        return;
+    }
     if std::env::var_os("NRT_SSH_PORT").is_some() {
         cluster::run();
     } else {

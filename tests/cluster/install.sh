@@ -10,6 +10,9 @@ PACKAGES=(
     slurm-wlm slurmdbd munge mariadb-server   # the batch system
     openssh-server openssh-client rsync       # the way to it
     tcsh                                      # a login shell that is not sh-like
+    busybox mksh yash                         # what sh may be on a cluster, beside dash and bash
+    shellcheck lua-check                      # read the scripts that go there, and the Lua types
+    python3 python3-venv                      # the script in README.md; a Neovim from PyPI
     procps gcc libc6-dev                      # ps on the node; C code in the crates
 )
 

@@ -1,6 +1,13 @@
 //! Promises kept on a real Slurm behind a real sshd, over the real wire. Run by `tests/run.sh`.
 
+mod disks;
 mod faults;
 mod life;
+<<<<<<< HEAD
 mod reconcile;
+=======
+mod links;
+#[path = "../support/proxy.rs"]
+mod proxy;
+>>>>>>> main
 pub mod rig;

@@ -51,6 +51,54 @@ fn every_method_in_the_table_exists() {
     }
 }
 
+/// The Neovim lines, as written, attach to a config and carry a request.
+#[test]
+#[ignore = "needs NAMDRUNNER_NVIM"]
+fn the_neovim_lines_attach() {
+    let nvim = std::env::var("NAMDRUNNER_NVIM").expect("NAMDRUNNER_NVIM is the path of a Neovim");
+    let dir = tempfile::tempdir().unwrap();
+    let write = |name: &str, text: &str| {
+        let path = dir.path().join(name);
+        std::fs::write(&path, text).unwrap();
+        path
+    };
+    let init = write("init.lua", &block("lua"));
+    write("a.namd", "structure a.psf\nrun 100\n");
+    let check = write(
+        "check.lua",
+        r#"
+        vim.cmd.edit("a.namd")
+        local function client() return vim.lsp.get_clients({ name = "namdrunner", bufnr = 0 })[1] end
+        local up = vim.wait(20000, function() return client() and client().initialized end)
+        local answer = up and client():request_sync("listJobs", vim.empty_dict(), 20000, 0)
+        print(vim.inspect({ up = up, filetype = vim.bo.filetype, answer = answer }))
+        vim.cmd(answer and answer.result and answer.result.jobs and "qall!" or "cquit 1")
+        "#,
+    );
+    let program = Path::new(env!("CARGO_BIN_EXE_namdrunner"));
+    let path = format!(
+        "{}:{}",
+        program.parent().unwrap().display(),
+        std::env::var("PATH").unwrap_or_default()
+    );
+    let output = Command::new(nvim)
+        .args(["--headless", "-i", "NONE", "-u"])
+        .arg(&init)
+        .arg("-c")
+        .arg(format!("luafile {}", check.display()))
+        .current_dir(dir.path())
+        .env("HOME", dir.path())
+        .env("NAMDRUNNER_HOME", dir.path().join("home"))
+        .env("PATH", path)
+        .env_remove("XDG_CONFIG_HOME")
+        .env_remove("XDG_STATE_HOME")
+        .env_remove("XDG_DATA_HOME")
+        .output()
+        .unwrap();
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{said}");
+}
+
 /// The Python script, as written, drives a job to its end.
 #[test]
 #[ignore = "needs tests/run.sh"]

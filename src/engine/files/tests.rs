@@ -1002,3 +1002,25 @@ fn the_config_is_sent_as_it_was_read() {
     disk.write("run/run.namd", odd);
     assert_eq!(sent(&disk.survey("run/run.namd", &[]), "run.namd"), odd);
 }
+
+#[test]
+fn what_was_read_for_commands_is_sent_as_it_was_read() {
+    let disk = Disk::new();
+    let text = format!("source set/up.tcl\n{}", config("x.psf", "x.pdb"));
+    disk.write("run.namd", text)
+        .write("set/up.tcl", "set t 300\n")
+        .write("x.psf", "psf")
+        .write("x.pdb", "pdb")
+        .write("p.prm", "prm");
+    let survey = disk.survey("run.namd", &[]);
+    assert_eq!(errors(&survey), []);
+    // Saved again before anything is sent: what was looked at is what runs.
+    disk.write("set/up.tcl", "coordinates other.pdb\n")
+        .write("run.namd", "run 1\n");
+    assert_eq!(sent(&survey, "set/up.tcl"), b"set t 300\n");
+    assert_eq!(file(&survey, "set/up.tcl").bytes, 10);
+    assert!(sent(&survey, "run.namd").starts_with(b"source set/up.tcl"));
+    // Other inputs are not held in memory; that they stay as they are is checked when they are sent.
+    assert!(file(&survey, "x.psf").content.is_none());
+    assert!(file(&survey, "x.psf").modified.is_some());
+}

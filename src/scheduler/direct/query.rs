@@ -64,6 +64,7 @@ while IFS=$tab read -r id tag work; do
         [ -z "$(birth "$id")" ] || state=alive
     fi
     if line_of exit; then
+        case $mark in started*) note "$id ran $mark" ;; esac
         note "$id exit $line"
         continue
     fi
@@ -107,6 +108,8 @@ pub(super) fn parse(watch: &Watch, output: &Output) -> Query {
     };
     query.marker = SourceHealth::Ok;
     let by_id: HashMap<u64, &Watched> = watch.jobs.iter().map(|job| (job.id.base, job)).collect();
+    // Of a job that has ended: what its word of the start said.
+    let mut ran: HashMap<u64, Report> = HashMap::new();
     for &line in &jobs.lines {
         let known = line
             .split_once(' ')
@@ -116,7 +119,16 @@ pub(super) fn parse(watch: &Watch, output: &Output) -> Query {
             // The first look that misses it says nothing yet.
             Some((_, "gone once" | "rebooted once")) => {}
             Some((job, rest)) => match report(job, rest) {
-                Some(report) => query.reports.push(report),
+                Some(start) if rest.starts_with("ran ") => {
+                    ran.insert(job.id.base, start);
+                }
+                Some(mut report) => {
+                    if let Some(start) = ran.remove(&job.id.base) {
+                        report.started = start.started;
+                        report.nodes = start.nodes;
+                    }
+                    query.reports.push(report);
+                }
                 None => query.odd_lines.push(line.to_owned()),
             },
             None => query.odd_lines.push(line.to_owned()),
@@ -159,7 +171,7 @@ fn report(job: &Watched, seen: &str) -> Option<Report> {
             word: "waiting".into(),
             ..bare
         }),
-        "alive" | "elsewhere" => {
+        "alive" | "elsewhere" | "ran" => {
             let (state, host, at) = live_mark(job, rest)?;
             let running = matches!(state, Seen::Running(_));
             Some(Report {

@@ -8,20 +8,30 @@ use crate::shell::{Command, Output};
 /// that it prints to descriptor 3 when it has passed its guard. Where there is no `setsid` (macOS),
 /// perl has one; failing that, job control gives it at least a process group of its own.
 ///
+/// The shell that starts it becomes it (`exec`): one that only redirects a command keeps the old
+/// descriptors aside meanwhile, and yash hands those on, so that the pipe would never end. The
+/// redirections belong to that command: descriptors above 2 that a bare `exec` opens are closed by
+/// mksh when it starts a program.
+///
 /// bash where there is one, for people's own setup lines.
-const SEND: &str = r#"mark sending
+const SEND: &str = r#"said=$( { true >"$control/sending.$k"; } 2>&1) || failed sending $?
 sh=sh
 command -v bash >/dev/null 2>&1 && sh=bash
+start() {
+    case $how in
+        setsid) set -- setsid "$sh" "$control/job.sh" ;;
+        perl) set -- perl -MPOSIX -e 'setsid(); exec(@ARGV)' "$sh" "$control/job.sh" ;;
+        *) set -- "$sh" "$control/job.sh" ;;
+    esac
+    exec "$@" 3>&1 </dev/null >>"$control/job.out" 2>&1
+}
+how=none
+command -v perl >/dev/null 2>&1 && how=perl
+command -v setsid >/dev/null 2>&1 && how=setsid
 said=$(
     {
-        if command -v setsid >/dev/null 2>&1; then
-            setsid "$sh" "$control/job.sh" 3>&1 </dev/null >>"$control/job.out" 2>&1 &
-        elif command -v perl >/dev/null 2>&1; then
-            perl -MPOSIX -e 'setsid(); exec(@ARGV)' "$sh" "$control/job.sh" 3>&1 </dev/null >>"$control/job.out" 2>&1 &
-        else
-            set -m
-            "$sh" "$control/job.sh" 3>&1 </dev/null >>"$control/job.out" 2>&1 &
-        fi
+        [ "$how" != none ] || set -m
+        start &
     } | tee "$control/answer.$k"
 )
 at=$(date +%s)
@@ -39,7 +49,7 @@ if [ -n "$id" ]; then
 fi
 note "step start rc=1"
 [ ! -f "$control/job.out" ] || errors err <"$control/job.out"
-mark over
+release
 over notRun
 "#;
 

@@ -30,7 +30,11 @@ fn prepared(machine: &Machine, name: &str, command: &str) -> Launch {
 fn submit(machine: &Machine, launch: &Launch) -> SchedulerId {
     let output = machine.run(&Direct.submit(launch));
     match Direct.parse_submit(&output) {
-        Submitted::Accepted { id, .. } => id,
+        Submitted::Accepted {
+            id,
+            repeated: false,
+            ..
+        } => id,
         other => panic!("{other:?}\n{}", String::from_utf8_lossy(&output.stderr)),
     }
 }
@@ -143,6 +147,38 @@ fn a_job_runs_detached_and_leaves_its_exit_code() {
             "cores 8\n"
         );
         assert_eq!(cancel(&machine, &launch, &id), Ok(()), "gone is no error");
+    }
+}
+
+#[test]
+fn a_job_that_ended_between_two_looks_tells_when_it_started() {
+    let machine = Machine::new();
+    let launch = prepared(&machine, "short", "true");
+    let id = submit(&machine, &launch);
+    assert!(
+        wait_for(|| machine
+            .path("scratch/short/1/.namdrunner/exit")
+            .exists()
+            .then_some(()))
+        .is_some()
+    );
+    let report = look(&machine, &launch, &id).unwrap();
+    assert_eq!(report.state, Seen::Ended(End::Completed));
+    assert!(report.started.is_some() && report.started <= report.ended);
+    assert!(report.nodes.is_some());
+    // Cancelled while it waited, it never started.
+    let gate = fifo(&machine, "gate");
+    let first = prepared(&machine, "first", &format!("read line <{gate}"));
+    let second = Launch {
+        tag: Tag::parse("tag00002").unwrap(),
+        ..prepared(&machine, "second", "true")
+    };
+    let (a, b) = (submit(&machine, &first), submit(&machine, &second));
+    until(&machine, &first, &a, &RUNNING);
+    for (launch, id) in [(&second, &b), (&first, &a)] {
+        assert_eq!(cancel(&machine, launch, id), Ok(()));
+        let report = until(&machine, launch, id, &Seen::Ended(End::Failed));
+        assert_eq!(report.started.is_some(), launch.tag == first.tag);
     }
 }
 

@@ -99,7 +99,7 @@ fi
 errors err <"$control/errors.$k"
 if [ ! -f "$control/sending.$k" ] || [ "$rc" = 126 ] || [ "$rc" = 127 ]; then
     [ ! -f "$control/setup.out" ] || errors setup <"$control/setup.out"
-    mark over
+    release
     over notRun
 fi
 outcome=unknown
@@ -110,7 +110,7 @@ case $rc in
         *error:* | *option* | *usage:* | *Usage:*) outcome=rejected ;;
     esac ;;
 esac
-[ "$outcome" = unknown ] || mark over
+[ "$outcome" = unknown ] || release
 over "$outcome"
 "#,
         setup = if launch.slurm_setup.is_empty() {

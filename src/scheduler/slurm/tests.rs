@@ -2,6 +2,8 @@
 
 use std::fmt::Write as _;
 
+use std::process::Command as Process;
+
 use super::Slurm;
 use crate::scheduler::fake::{Machine, shells};
 use crate::scheduler::{Launch, Scheduler as _, Submitted, Tag};
@@ -255,6 +257,38 @@ fn a_directory_of_another_submission_is_left_alone() {
     assert!(!quota);
     assert_eq!(machine.sbatch_calls(), 1);
     assert_eq!(machine.read("scratch/job/1/out.dcd"), "a month of work");
+}
+
+#[test]
+fn a_lock_whose_holder_died_before_it_asked_holds_nobody_up() {
+    let machine = Machine::new();
+    machine.sbatch("echo 1018");
+    let launch = machine.launch();
+    let host = Process::new("uname").arg("-n").output().unwrap().stdout;
+    let host = String::from_utf8(host).unwrap();
+    let mut dead = Process::new("true").spawn().unwrap();
+    dead.wait().unwrap();
+    let control = machine.path("scratch/job/1/.namdrunner");
+    std::fs::create_dir_all(&control).unwrap();
+    let lock = format!("zzzzzzzz {} {}", host.trim(), dead.id());
+    std::os::unix::fs::symlink(lock, control.join("lock.1")).unwrap();
+    // It had begun to ask: the batch system may have its job.
+    std::fs::write(control.join("sending.1"), "").unwrap();
+    let held = submit(&machine, &launch);
+    assert!(
+        matches!(&held, Submitted::NotStaged { reason, .. } if reason.contains("is held by another")),
+        "{held:?}"
+    );
+    assert_eq!(machine.sbatch_calls(), 0);
+    std::fs::remove_file(control.join("sending.1")).unwrap();
+    assert_eq!(accepted(&submit(&machine, &launch)), (1018, false));
+    let left: Vec<_> = std::fs::read_dir(&control)
+        .unwrap()
+        .flatten()
+        .map(|entry| entry.file_name().into_string().unwrap())
+        .filter(|name| name.starts_with("slip"))
+        .collect();
+    assert!(left.is_empty(), "{left:?}");
 }
 
 #[test]

@@ -159,6 +159,7 @@ async fn reading_waits_for_the_link() {
     let content = Content::File {
         path,
         bytes: size as u64,
+        modified: None,
         executable: false,
     };
     let mut pieces = stream_file("big".into(), content);
@@ -167,4 +168,33 @@ async fn reading_waits_for_the_link() {
     assert!(pieces.len() <= QUEUE && pieces.max_capacity() == QUEUE);
     // Nobody reads on: the thread notices and ends, or the runtime could not shut down.
     drop(pieces);
+}
+
+#[tokio::test]
+async fn a_file_that_changed_since_it_was_looked_at_is_refused() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("x.psf");
+    std::fs::write(&path, "one").unwrap();
+    let looked_at = std::fs::metadata(&path).unwrap();
+    let content = Content::File {
+        path: path.clone(),
+        bytes: looked_at.len(),
+        modified: looked_at.modified().ok(),
+        executable: false,
+    };
+    let sent = || whole(stream_file("x.psf".into(), content.clone()));
+    assert!(sent().await.is_ok());
+    // The same size, other bytes.
+    std::fs::write(&path, "two").unwrap();
+    let later = looked_at.modified().unwrap() + std::time::Duration::from_secs(2);
+    let file = std::fs::File::options().write(true).open(&path).unwrap();
+    file.set_modified(later).unwrap();
+    let refused = sent().await.unwrap_err().to_string();
+    assert!(refused.contains("was written to since"), "{refused}");
+    std::fs::write(&path, "three").unwrap();
+    let refused = sent().await.unwrap_err().to_string();
+    assert!(refused.contains("5 bytes now"), "{refused}");
+    std::fs::remove_file(&path).unwrap();
+    let refused = sent().await.unwrap_err().to_string();
+    assert!(refused.contains("is gone"), "{refused}");
 }

@@ -25,6 +25,7 @@ fn file(path: &str, from: PathBuf, executable: bool) -> Entry {
         path: path.to_owned(),
         from: Content::File {
             bytes: std::fs::metadata(&from).unwrap().len(),
+            modified: None,
             path: from,
             executable,
         },

@@ -35,7 +35,8 @@ impl Running {
             .stderr(Stdio::piped())
             .process_group(0);
         if let Some(home) = dirs::home_dir().filter(|home| home.is_dir()) {
-            command.current_dir(home);
+            // Named too, as a login does: whoever started us (a service, cron) may not have.
+            command.current_dir(&home).env("HOME", home);
         }
         let mut child = command
             .spawn()

@@ -103,6 +103,7 @@ chmod {mode} "$p" && mv -f "$p" "$t" && trap - EXIT
     let content = Content::File {
         path: from.to_owned(),
         bytes,
+        modified: None,
         executable,
     };
     let pieces = bundle::stream_file(to.to_string(), content);

@@ -248,6 +248,34 @@ fn deleting_a_running_job_ends_it_and_takes_only_its_own_files() {
 
 #[test]
 #[ignore = "needs tests/run.sh"]
+fn a_job_keeps_its_roots_when_others_are_configured() {
+    let mut rig = Rig::new();
+    let mut client = rig.client();
+    let id = rig.create(&mut client, "water.namd", json!({}));
+    let made_in = [rig.project_root.clone(), rig.scratch_root.clone()];
+    for root in [&mut rig.project_root, &mut rig.scratch_root] {
+        root.push_str("-moved");
+    }
+    rig.configure(&super::rig::cluster_env("NRT_SSH_PORT"), "");
+    let other = rig.create(&mut client, "water.namd", json!({}));
+    assert!(std::path::Path::new(&format!("{}/{other}", rig.project_root)).exists());
+    client
+        .request("submit", json!({ "jobId": id, "wait": true }))
+        .unwrap();
+    client.wait_for_status(&id, "COMPLETED", PATIENCE);
+    // Its directories lie in none of the roots that are configured now, and show that they are its.
+    let deleted = client
+        .request("deleteJob", json!({ "jobId": id, "remoteFiles": true }))
+        .unwrap();
+    let removed = made_in.map(|root| format!("{root}/{id}"));
+    assert_eq!(deleted["remote"], json!(removed), "{deleted}");
+    for dir in removed {
+        assert!(!std::path::Path::new(&dir).exists(), "{dir}");
+    }
+}
+
+#[test]
+#[ignore = "needs tests/run.sh"]
 fn a_preview_has_no_effect() {
     let rig = Rig::new();
     let mut client = rig.client();

@@ -83,6 +83,23 @@ memory = "100M"
         std::fs::write(config.join("config.toml"), text).unwrap();
     }
 
+    /// The cluster is reached through a proxy, whose port is another name for the same host keys.
+    pub fn reach_through(&self, port: u16) {
+        let keys = std::fs::read_to_string(cluster_env("NRT_KNOWN_HOSTS")).unwrap();
+        let known: Vec<String> = keys
+            .lines()
+            .filter_map(|line| line.split_once(' '))
+            .map(|(_, key)| format!("[127.0.0.1]:{port} {key}\n"))
+            .collect();
+        self.configure(&port.to_string(), "");
+        let file = self.dir.path().join("known_hosts");
+        std::fs::write(&file, known.concat()).unwrap();
+        let config = self.home().join("config/config.toml");
+        let text = std::fs::read_to_string(&config).unwrap();
+        let text = text.replace(&cluster_env("NRT_KNOWN_HOSTS"), file.to_str().unwrap());
+        std::fs::write(config, text).unwrap();
+    }
+
     pub fn home(&self) -> PathBuf {
         self.dir.path().join("home")
     }

@@ -52,6 +52,27 @@ async fn a_call_prints_its_result_and_nothing_else() {
     assert_eq!(ended.stdout.lines().count(), 1);
 }
 
+/// As a service or cron starts it: the login shell is told the home directory all the same.
+#[tokio::test]
+async fn without_home_in_the_environment_this_machine_is_usable() {
+    for home in [None, Some("")] {
+        let place = tempdir().unwrap();
+        let mut command = Command::new(binary());
+        command
+            .args(["call", "connect", r#"{"cluster":"local"}"#])
+            .env_remove("HOME")
+            .env("NAMDRUNNER_HOME", place.path())
+            .stdin(Stdio::null())
+            .kill_on_drop(true);
+        if let Some(home) = home {
+            command.env("HOME", home);
+        }
+        let output = command.output().await.unwrap();
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.code(), Some(0), "{home:?}: {said}");
+    }
+}
+
 #[tokio::test]
 async fn a_call_that_is_refused_prints_the_error_and_exits_with_1() {
     let ended = run(&["call", "jobStatus", "{}"], "").await;

@@ -42,6 +42,49 @@ fn the_committed_files_are_what_the_types_say() {
 }
 
 #[test]
+fn every_lua_type_that_is_named_is_declared_once() {
+    let text = fs::read_to_string(protocol_dir().join("namdrunner.lua")).unwrap();
+    let declared: Vec<&str> = text
+        .lines()
+        .filter_map(|line| {
+            let rest = line
+                .strip_prefix("---@class ")
+                .or(line.strip_prefix("---@alias "))?;
+            rest.split([' ', ':']).next()
+        })
+        .collect();
+    let unique: std::collections::BTreeSet<&str> = declared.iter().copied().collect();
+    assert_eq!(declared.len(), unique.len(), "declared twice");
+    assert!(unique.len() > 40, "{unique:?}");
+    for line in text.lines().filter(|line| line.starts_with("---@")) {
+        for (at, found) in line.match_indices("namdrunner.") {
+            let name = line.get(at..).unwrap();
+            // Types begin with a capital; `namdrunner.submit` in the prose behind one is a command.
+            if !name[found.len()..].starts_with(|c: char| c.is_ascii_uppercase()) {
+                continue;
+            }
+            let end = name
+                .find(|c: char| !c.is_ascii_alphanumeric() && c != '.')
+                .unwrap_or(name.len());
+            let name = name.get(..end).unwrap().trim_end_matches('.');
+            assert!(unique.contains(name), "{name} in {line}");
+        }
+    }
+}
+
+#[test]
+#[ignore = "needs tests/run.sh"]
+fn the_lua_types_are_lua() {
+    let output = std::process::Command::new("luacheck")
+        .args(["--no-color", "--no-max-line-length", "--std", "luajit"])
+        .arg(protocol_dir().join("namdrunner.lua"))
+        .output()
+        .expect("luacheck, of Debian's package lua-check");
+    let said = String::from_utf8_lossy(&output.stdout);
+    assert!(output.status.success(), "{said}");
+}
+
+#[test]
 fn the_readme_holds_the_tables_and_the_recorded_examples() {
     let path = protocol_dir().join("README.md");
     let document = fs::read_to_string(&path).unwrap();

@@ -1,0 +1,312 @@
+--- The server as an LSP client of Neovim's own: started when a config is opened or a command needs
+--- it, one for all buffers; what it tells goes to `namdrunner.jobs`.
+local M = {}
+
+local NAME = 'namdrunner'
+-- Crashes after which it is not started again by itself.
+local PATIENCE = 4
+
+local crashes = 0
+local waiting = {}
+-- The client that has answered `initialize`.
+local ready = nil
+-- Clients that were told to end, and who waits for that.
+local ending = {}
+
+local function later(callback, ...)
+  local args = vim.F.pack_len(...)
+  vim.schedule(function()
+    callback(vim.F.unpack_len(args))
+  end)
+end
+
+--- Calls a method of a client: with a colon from 0.11 on, with a dot before.
+local function call(client, method, ...)
+  if vim.fn.has('nvim-0.11') == 1 then
+    return client[method](client, ...)
+  end
+  return client[method](...)
+end
+
+--- A message for the person.
+---@param message string
+---@param level integer?
+function M.say(message, level)
+  vim.notify(message, level or vim.log.levels.INFO, { title = 'NAMD' })
+end
+
+--- An error answer in words: what happened, why, and what to do.
+---@param error table
+---@return string
+function M.explain(error)
+  local hint = type(error.data) == 'table' and error.data.hint
+  return hint and ('%s\n%s'):format(error.message, hint) or error.message
+end
+
+---@return vim.lsp.Client?
+function M.get()
+  for _, client in ipairs(vim.lsp.get_clients({ name = NAME })) do
+    local stopped = call(client, 'is_stopped')
+    if not stopped then
+      return client
+    end
+  end
+end
+
+local handlers = {}
+
+handlers['jobStatusChanged'] = function(_, params)
+  require('namdrunner.jobs').changed(params)
+end
+handlers['jobProgress'] = function(_, params)
+  require('namdrunner.jobs').progressed(params)
+end
+handlers['jobDeleted'] = function(_, params)
+  require('namdrunner.jobs').deleted(params)
+end
+handlers['clusterStatusChanged'] = function(_, params)
+  require('namdrunner.jobs').cluster(params.cluster, params.status)
+end
+handlers['syncCompleted'] = function() end
+handlers['authPrompt'] = function(_, params)
+  return require('namdrunner.prompt').auth(params)
+end
+handlers['hostKeyPrompt'] = function(_, params)
+  return require('namdrunner.prompt').host_key(params)
+end
+
+--- Gets everything once; from then on changes are told.
+local function fill()
+  M.request('listJobs', { limit = 1000 }, function(error, result)
+    if not error then
+      require('namdrunner.jobs').fill(result)
+    end
+  end)
+  M.request('listClusters', {}, function(error, result)
+    for _, state in ipairs(not error and result.clusters or {}) do
+      require('namdrunner.jobs').cluster(state.name, state)
+    end
+  end)
+end
+
+local function on_init(client)
+  ready = client.id
+  crashes = 0
+  require('namdrunner.notify').start()
+  require('namdrunner.beside').start()
+  fill()
+  local held = waiting
+  waiting = {}
+  for _, go in ipairs(held) do
+    later(go)
+  end
+end
+
+local function on_exit(code, signal, id)
+  if ready == id then
+    ready = nil
+  end
+  if vim.v.exiting ~= vim.NIL then
+    return
+  end
+  local told = ending[id]
+  if told then
+    ending[id] = nil
+    later(function()
+      require('namdrunner.jobs').clear()
+      for _, callback in ipairs(told) do
+        callback()
+      end
+    end)
+    return
+  end
+  crashes = crashes + 1
+  later(function()
+    require('namdrunner.jobs').clear()
+    local held = waiting
+    waiting = {}
+    for _, go in ipairs(held) do
+      go({ message = 'The NAMDRunner server ended.', data = { hint = ':checkhealth namdrunner' } })
+    end
+    if crashes >= PATIENCE then
+      M.say(
+        ('The NAMDRunner server ended %d times (exit code %s, signal %s) and is not started again. '):format(
+          crashes,
+          code,
+          signal
+        ) .. ':checkhealth namdrunner says more; :Namd restart tries again.',
+        vim.log.levels.ERROR
+      )
+      return
+    end
+    M.say('The NAMDRunner server ended unexpectedly; it is started again.', vim.log.levels.WARN)
+    for _, buf in ipairs(vim.api.nvim_list_bufs()) do
+      if vim.api.nvim_buf_is_loaded(buf) and vim.bo[buf].filetype == 'namd' then
+        M.attach(buf)
+      end
+    end
+    if not M.get() then
+      M.start()
+    end
+  end)
+end
+
+--- The client's configuration, for `vim.lsp.start` and `vim.lsp.config`.
+---@return table
+function M.config()
+  return {
+    name = NAME,
+    cmd = require('namdrunner.config').get().cmd,
+    filetypes = { 'namd' },
+    handlers = handlers,
+    init_options = {
+      client = { name = 'namdrunner.nvim', version = '0.1.0' },
+      canPrompt = #vim.api.nvim_list_uis() > 0 or vim.g.namdrunner_can_prompt == true,
+    },
+    on_init = on_init,
+    on_exit = on_exit,
+    on_attach = function(_, buf)
+      require('namdrunner.beside').attach(buf)
+    end,
+  }
+end
+
+local function executable()
+  local program = require('namdrunner.config').get().cmd[1]
+  if vim.fn.executable(program) == 1 then
+    return true
+  end
+  M.say(
+    ('%s was not found. Install it (cargo install namdrunner), or set vim.g.namdrunner = { cmd = { "/path/to/namdrunner" } }.'):format(
+      program
+    ),
+    vim.log.levels.ERROR
+  )
+  return false
+end
+
+--- Starts the server without a buffer; gives the client's id.
+---@return integer?
+function M.start()
+  local client = M.get()
+  if client then
+    return client.id
+  end
+  if not executable() then
+    return nil
+  end
+  if vim.fn.has('nvim-0.11') == 1 then
+    return vim.lsp.start(M.config(), { attach = false })
+  end
+  return vim.lsp.start_client(M.config())
+end
+
+--- Starts the server for a buffer.
+---@param buf integer
+function M.attach(buf)
+  if vim.bo[buf].buftype ~= '' or vim.api.nvim_buf_get_name(buf) == '' then
+    return
+  end
+  -- Said once for a missing program, not with every file.
+  if M.missing or not (M.get() or executable()) then
+    M.missing = true
+    return
+  end
+  vim.lsp.start(M.config(), {
+    bufnr = buf,
+    reuse_client = function(client)
+      return client.name == NAME and not call(client, 'is_stopped')
+    end,
+  })
+end
+
+--- Asks the server; starts it if need be. `callback(error, result)` comes on the main loop.
+---@param method string
+---@param params table?
+---@param callback fun(error: table?, result: any)
+---@return fun() withdraw
+function M.request(method, params, callback)
+  local id, withdrawn
+  local function withdraw()
+    withdrawn = true
+    local client = M.get()
+    if client and id then
+      call(client, 'notify', '$/cancelRequest', { id = id })
+    end
+  end
+  local function go(failed)
+    if failed then
+      return callback(failed)
+    end
+    if withdrawn then
+      return
+    end
+    local client = M.get()
+    if not client then
+      return callback({ message = 'The NAMDRunner server does not run.' })
+    end
+    params = params and next(params) and params or vim.empty_dict()
+    local sent
+    sent, id = call(client, 'request', method, params, function(error, result)
+      callback(error, result)
+    end)
+    if not sent then
+      callback({ message = 'The NAMDRunner server does not answer.' })
+    end
+  end
+  M.missing = nil
+  local client = M.get()
+  if client and ready == client.id then
+    go()
+  elseif M.start() then
+    waiting[#waiting + 1] = go
+  else
+    callback({ message = 'The NAMDRunner server cannot be started.' })
+  end
+  return withdraw
+end
+
+--- As `request`, but an error is told to the person and `callback(result)` comes only without one.
+---@param method string
+---@param params table?
+---@param callback fun(result: any)?
+function M.ask(method, params, callback)
+  return M.request(method, params, function(error, result)
+    if error then
+      M.say(M.explain(error), vim.log.levels.ERROR)
+    elseif callback then
+      callback(result)
+    end
+  end)
+end
+
+--- Ends the server and starts it anew.
+function M.restart()
+  crashes = 0
+  M.stop(function()
+    M.missing = nil
+    for _, buf in ipairs(vim.api.nvim_list_bufs()) do
+      if vim.api.nvim_buf_is_loaded(buf) and vim.bo[buf].filetype == 'namd' then
+        M.attach(buf)
+      end
+    end
+    M.start()
+  end)
+end
+
+--- Ends the server.
+---@param callback fun()?
+function M.stop(callback)
+  local client = M.get()
+  if not client then
+    if callback then
+      callback()
+    end
+    return
+  end
+  ending[client.id] = ending[client.id] or {}
+  table.insert(ending[client.id], callback)
+  call(client, 'stop')
+end
+
+return M
