@@ -1,0 +1,145 @@
+/** The page of one job as HTML. Pure: everything foreign is escaped, nothing comes from elsewhere. */
+
+import type { HistoryEntry } from "../../../../protocol/namdrunner";
+import { clock, detail, ended, fraction, headline, size, used, type ShownJob } from "./words";
+
+/** Text as HTML. */
+export function escape(text: unknown): string {
+  return String(text)
+    .replace(/&/g, "&amp;")
+    .replace(/</g, "&lt;")
+    .replace(/>/g, "&gt;")
+    .replace(/"/g, "&quot;")
+    .replace(/'/g, "&#39;");
+}
+
+/** What the page is made of. */
+export interface PageState {
+  job: ShownJob;
+  history: HistoryEntry[];
+  files: { path: string; role?: string; bytes?: number; place?: string }[];
+  log: string;
+  can: { download: boolean; log: boolean };
+}
+
+const STYLE = `
+body { padding: 0 1.5rem 2rem; max-width: 60rem; }
+h1 { font-size: 1.4em; margin-bottom: .2em; }
+h2 { font-size: 1.1em; margin-top: 1.6em; border-bottom: 1px solid var(--vscode-panel-border); }
+.state { font-size: 1.1em; }
+.FAILED, .UNKNOWN { color: var(--vscode-errorForeground); }
+.meter { height: .8em; border: 1px solid var(--vscode-contrastBorder, var(--vscode-panel-border)); background: var(--vscode-editorWidget-background); margin: .4em 0; }
+.meter > div { height: 100%; background: var(--vscode-progressBar-background); }
+dl { display: grid; grid-template-columns: max-content 1fr; gap: .2em 1.2em; }
+dt { color: var(--vscode-descriptionForeground); }
+dd { margin: 0; overflow-wrap: anywhere; font-family: var(--vscode-editor-font-family); }
+table { border-collapse: collapse; width: 100%; }
+th, td { text-align: left; padding: .15em .8em .15em 0; vertical-align: top; }
+td.evidence { font-family: var(--vscode-editor-font-family); overflow-wrap: anywhere; color: var(--vscode-descriptionForeground); }
+pre { max-height: 24em; overflow: auto; padding: .6em; background: var(--vscode-textCodeBlock-background); }
+button { color: var(--vscode-button-foreground); background: var(--vscode-button-background); border: 1px solid var(--vscode-contrastBorder, transparent); padding: .35em .9em; margin-right: .5em; cursor: pointer; }
+button.secondary { color: var(--vscode-button-secondaryForeground); background: var(--vscode-button-secondaryBackground); }
+button:focus-visible { outline: 2px solid var(--vscode-focusBorder); outline-offset: 2px; }
+.diagnosis { border-left: 4px solid var(--vscode-editorError-foreground); padding: .2em 1em; background: var(--vscode-textBlockQuote-background); }
+`;
+
+function meter(label: string, part: number): string {
+  const percent = Math.round(Math.min(1, Math.max(0, part)) * 100);
+  return `<div class="meter" role="progressbar" aria-label="${escape(label)}" aria-valuenow="${percent}" aria-valuemin="0" aria-valuemax="100"><div data-width="${percent}"></div></div>`;
+}
+
+function button(action: string, label: string, secondary = false): string {
+  return `<button data-action="${action}"${secondary ? ' class="secondary"' : ""}>${escape(label)}</button>`;
+}
+
+function facts(job: ShownJob): string {
+  const rows: [string, unknown][] = [
+    ["Job", job.jobId],
+    ["Cluster", job.cluster],
+    ["Slurm", job.slurmJobId && `${job.slurmJobId} ${job.slurmState ?? ""}`],
+    ["Reason", job.reason && `${job.reason.code}: ${job.reason.text}`],
+    ["Nodes", job.nodes],
+    ["Partition", job.partition],
+    ["Exit code", job.exitCode],
+    ["Memory", job.maxRssBytes && size(job.maxRssBytes)],
+    ["Attempt", job.attempt || undefined],
+    ["Asked for", Object.entries(job.resources ?? {}).map(([key, value]) => `${key} ${String(value)}`).join(", ")],
+    ["Config", job.configPath],
+    ["Project", job.projectDir],
+    ["Scratch", job.scratchDir],
+  ];
+  const shown = rows.filter(([, value]) => value !== undefined && value !== "");
+  return `<dl>${shown.map(([name, value]) => `<dt>${name}</dt><dd>${escape(value)}</dd>`).join("")}</dl>`;
+}
+
+function diagnosis(job: ShownJob): string {
+  const found = job.diagnosis;
+  if (!found) return "";
+  const evidence = (found.evidence ?? [])
+    .map((one) => {
+      const place = one.file ? ` (${one.file}${one.line ? `:${one.line}` : ""})` : "";
+      return `<li><code>${escape(one.text)}</code> <small>${escape(one.source + place)}</small></li>`;
+    })
+    .join("");
+  const advice = (found.advice ?? []).map((one) => `<li>${escape(one.text)}</li>`).join("");
+  return `<h2>What went wrong</h2><div class="diagnosis"><p>${escape(found.summary)}</p><ul>${evidence}</ul>${advice ? `<p>What to do:</p><ul>${advice}</ul>` : ""}</div>`;
+}
+
+/** The whole page. `nonce` lets its own script and style through the policy, and nothing else. */
+export function page(state: PageState, nonce: string, now: number): string {
+  const { job, history, files, log, can } = state;
+  const over = ended(job.status);
+  const done = fraction(job);
+  const seconds = used(job, now);
+  const buttons = [
+    job.status === "CREATED" && button("submit", "Submit"),
+    over && button("submit", "Submit again"),
+    !over && job.status !== "CREATED" && button("cancel", "Cancel"),
+    button("config", "Open config", true),
+    button("diff", "Compare config", true),
+    can.log && button("log", "Open log", true),
+    over && can.download && button("download", "Get results", true),
+  ].filter(Boolean);
+  const rows = history
+    .map((entry) => {
+      const at = entry.at.replace("T", " ").slice(0, 19);
+      return `<tr><td><time datetime="${escape(entry.at)}">${escape(at)}</time></td><td>${escape(entry.to)}</td><td>${escape(entry.source)}</td><td class="evidence">${escape(entry.evidence ?? (entry as { phase?: string }).phase ?? "")}</td></tr>`;
+    })
+    .join("");
+  const listed = files
+    .map((file) => `<tr><td>${escape(file.path)}</td><td>${escape(file.role ?? "")}</td><td>${file.bytes === undefined ? "" : size(file.bytes)}</td><td>${escape(file.place ?? "")}</td></tr>`)
+    .join("");
+  const error = job.errorInfo
+    ? `<p role="alert">${escape(job.errorInfo.message)} ${escape(job.errorInfo.hint ?? "")}</p>`
+    : "";
+  return `<!DOCTYPE html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<meta http-equiv="Content-Security-Policy" content="default-src 'none'; style-src 'nonce-${nonce}'; script-src 'nonce-${nonce}'">
+<style nonce="${nonce}">${STYLE}</style>
+<title>${escape(job.jobName)}</title>
+</head>
+<body>
+<h1>${escape(job.jobName)}</h1>
+<p class="state ${escape(job.status)}" role="status">${escape(headline(job, now))}</p>
+${error}
+${done === undefined ? "" : meter(`steps: ${detail(job, now) ?? ""}`, done)}
+${seconds !== undefined && job.timeLimitSeconds ? `<p>Wall clock: ${clock(seconds)} of ${clock(job.timeLimitSeconds)}</p>${meter("wall clock", seconds / job.timeLimitSeconds)}` : ""}
+<p>${buttons.join("")}</p>
+${diagnosis(job)}
+${facts(job)}
+<h2>History</h2>
+<table><thead><tr><th scope="col">When (UTC)</th><th scope="col">Status</th><th scope="col">Witness</th><th scope="col">What it said</th></tr></thead><tbody>${rows}</tbody></table>
+${listed ? `<h2>Files</h2><table><thead><tr><th scope="col">File</th><th scope="col">Role</th><th scope="col">Size</th><th scope="col">Where</th></tr></thead><tbody>${listed}</tbody></table>` : ""}
+${log ? `<h2>Log</h2><pre tabindex="0" aria-label="The end of the log">${escape(log)}</pre>` : ""}
+<script nonce="${nonce}">
+const vscode = acquireVsCodeApi();
+for (const bar of document.querySelectorAll("[data-width]")) bar.style.width = bar.dataset.width + "%";
+for (const button of document.querySelectorAll("button")) {
+  button.addEventListener("click", () => vscode.postMessage({ action: button.dataset.action }));
+}
+</script>
+</body>
+</html>`;
+}
