@@ -101,36 +101,19 @@ pub struct Removal {
 
 /// The directories that deleting a job removes, or why a path is not one of them.
 ///
-<<<<<<< HEAD
-/// A path qualifies only when it lies strictly inside its configured root and its last component
-/// is the job's own id. The command that removes it compares canonical paths once more.
-pub fn deletable(
-    job: &Job,
-    project_root: &RemotePath,
-    scratch_root: &RemotePath,
-) -> Result<Vec<(RemotePath, RemotePath)>, String> {
-    if job.origin.is_adopted() {
-        return Err("the job was submitted by hand, and its files are its owner's".to_owned());
-    }
-    let mut found: Vec<(RemotePath, RemotePath)> = Vec::new();
-    for (path, root) in [
-        (&job.spec.project_dir, project_root),
-        (&job.spec.scratch_dir, scratch_root),
-    ] {
-        if !path.is_inside(root) {
-            return Err(format!("{path} does not lie inside {root}"));
-=======
 /// A path qualifies only when its last component is the job's own id and it lies strictly inside a
 /// root. A job keeps the roots it was made with, so these need not be the `configured` ones of its
 /// cluster; a directory in another root is removed only if it holds the job's description or an
 /// attempt's control directory. The command that removes it compares canonical paths once more.
 pub fn deletable(job: &Job, configured: [&RemotePath; 2]) -> Result<Vec<Removal>, String> {
+    if job.origin.is_adopted() {
+        return Err("the job was submitted by hand, and its files are its owner's".to_owned());
+    }
     let mut found: Vec<Removal> = Vec::new();
     for dir in [&job.spec.project_dir, &job.spec.scratch_dir] {
         let root = dir.parent();
         if dir.file_name() != job.id.as_str() {
             return Err(format!("{dir} does not carry the job's id"));
->>>>>>> main
         }
         if !dir.is_inside(&root) {
             return Err(format!("{dir} does not lie inside a root"));

@@ -3,11 +3,8 @@
 mod disks;
 mod faults;
 mod life;
-<<<<<<< HEAD
-mod reconcile;
-=======
 mod links;
 #[path = "../support/proxy.rs"]
 mod proxy;
->>>>>>> main
+mod reconcile;
 pub mod rig;

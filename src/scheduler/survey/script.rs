@@ -58,7 +58,7 @@ names=$(
         {{
             kind = substr($0, 1, 1); id = substr($0, 3)
             if (kind == "k") {{ known[id] = 1; next }}
-            if (id ~ /\{PARTIAL}$/) {{ kind = "t"; sub(/\{PARTIAL}$/, "", id) }}
+            if (id ~ /\{PARTIAL}/) {{ kind = "t"; sub(/\{PARTIAL}.*/, "", id) }}
             n = length(id)
             if (n < 28 || n > 59 || substr(id, n - 26, 1) != "_") next
             if (substr(id, 1, n - 27) !~ /^[a-z0-9][-a-z0-9]*$/ || substr(id, n - 25) !~ /^[a-z0-9]*$/) next

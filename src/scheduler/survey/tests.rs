@@ -81,7 +81,7 @@ fn furnish(machine: &Machine) {
         &format!("scratch/{GONE}/1/.namdrunner/receipt"),
         "half a rec\n",
     );
-    machine.write("project/c_01hf3v8k5w2q0c9m7n4r6t1x01.partial/x", "");
+    machine.write("project/c_01hf3v8k5w2q0c9m7n4r6t1x01.partial-abc123/x", "");
     machine.write("project/notes/job_info.json", "{}");
     machine.write("project/A_01hf3v8k5w2q0c9m7n4r6t1x01/job_info.json", "{}");
     machine.write("elsewhere/job_info.json", "{}");
