@@ -167,7 +167,10 @@ mod tests {
         for case in CASES {
             for text in [case.what, case.job, case.more] {
                 let quoted = text.split('`').skip(1).step_by(2);
-                for word in quoted.flat_map(|quoted| quoted.split(['.', ' '])).filter(|w| ours(w)) {
+                for word in quoted
+                    .flat_map(|quoted| quoted.split(['.', ' ']))
+                    .filter(|w| ours(w))
+                {
                     assert!(known.contains(&format!("\"{word}\"")), "{word}");
                     seen += 1;
                 }
