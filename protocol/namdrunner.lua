@@ -18,6 +18,12 @@ error('Cannot import a meta module')
 ---@field endedAt? namdrunner.Time When it ended.
 ---@field outcome? namdrunner.Status How it ended: `COMPLETED`, `FAILED`, `CANCELLED` or `UNKNOWN`.
 ---@field cause? namdrunner.Cause Why it failed or who cancelled it.
+---@field memberCounts? namdrunner.MemberCounts How the members of an array stood, or stand.
+
+--- What `cancel` takes.
+---@class namdrunner.CancelJobParams
+---@field jobId string The job.
+---@field members? integer[] Only these members of an array, by their ids. Absent: the whole job.
 
 --- What `$/cancelRequest` takes.
 ---@class namdrunner.CancelParams
@@ -169,6 +175,7 @@ error('Cannot import a meta module')
 ---@field resources? namdrunner.Resources What it asks of the batch system; the cluster's defaults fill the rest.
 ---@field launch? string How NAMD is started, instead of the cluster's way: a command with `{config}` and `{log}`.
 ---@field inputs? string[] Further files or globs, relative to the config's directory.
+---@field array? string Makes it an array with these members, as Slurm writes them: `0-9`, `1,3,5-7:2`, and behind `%` how many may run at once (`0-9%4`). Each member runs in a tree of its own.
 ---@field labels? table<string, string> The person's own labels.
 ---@field idempotencyKey? string Any text of the caller's: a repeated call with the same one returns the first job, so that a call whose answer was lost can be made again.
 ---@field submit? boolean Submit it at once. Absent: no.
@@ -306,6 +313,9 @@ error('Cannot import a meta module')
 ---@field scratchDir string Its directory below the cluster's scratch root; attempts run in numbered directories in it.
 ---@field resources namdrunner.Resources What it asks of the batch system, the cluster's defaults filled in.
 ---@field launch? string How NAMD is started, if not the cluster's way.
+---@field array? string The members, as they were asked for (`0-9%4`). Absent: it is no array.
+---@field memberCounts? namdrunner.MemberCounts How the members of an array stand.
+---@field members? namdrunner.Member[] Each member of an array, by number. Only `jobStatus` tells them.
 ---@field attempt integer The number of the newest attempt; 0 before the first submit.
 ---@field attempts namdrunner.Attempt[] All attempts, the newest last.
 ---@field cancelRequestedAt? namdrunner.Time When its cancellation was asked for, while that is not settled.
@@ -374,6 +384,34 @@ error('Cannot import a meta module')
 ---@field type integer 1 error, 2 warning, 3 information.
 ---@field message string The message.
 
+--- One member of an array. It runs in the directory `<scratchDir>/<attempt>/<id>`.
+---@class namdrunner.Member
+---@field id integer Its number: `{index}` in `launch`, `$env(NAMDRUNNER_INDEX)` in the configuration.
+---@field status namdrunner.Status Where it is in its life.
+---@field slurmJobId? string The batch system's id.
+---@field slurmState? string The batch system's own last word for its state.
+---@field reason? namdrunner.WaitReason Why it waits, if that is not the array's reason.
+---@field exitCode? integer The exit code of its script.
+---@field signal? integer The signal that ended its script.
+---@field startedAt? namdrunner.Time When it started (last).
+---@field completedAt? namdrunner.Time When it ended.
+---@field nodes? string Its nodes.
+---@field maxRssBytes? integer Its largest resident memory in bytes.
+---@field restarts? integer How often it was started again, if it was.
+---@field unconfirmedSince? namdrunner.Time Since when neither the queue nor anything else tells of it, while it should be there.
+---@field cancelRequestedAt? namdrunner.Time When cancelling it alone was asked for, while that is not settled.
+---@field cause? namdrunner.Cause Why it failed or who cancelled it.
+
+--- How the members of an array stand. Before the array is in the queue all but `total` are 0.
+---@class namdrunner.MemberCounts
+---@field total integer How many there are.
+---@field pending integer In the queue.
+---@field running integer On their nodes.
+---@field completed integer Ended well.
+---@field failed integer Ended badly.
+---@field cancelled integer Ended by somebody.
+---@field unknown integer Nothing witnessed their end.
+
 --- Nothing special about it.
 ---@class namdrunner.NoOptions
 
@@ -437,6 +475,7 @@ error('Cannot import a meta module')
 ---@field resources? namdrunner.Resources What it asks of the batch system; the cluster's defaults fill the rest.
 ---@field launch? string How NAMD is started, instead of the cluster's way: a command with `{config}` and `{log}`.
 ---@field inputs? string[] Further files or globs, relative to the config's directory.
+---@field array? string Makes it an array with these members, as Slurm writes them: `0-9`, `1,3,5-7:2`, and behind `%` how many may run at once (`0-9%4`). Each member runs in a tree of its own.
 ---@field workDoneToken? namdrunner.ProgressToken Where `$/progress` is reported to.
 
 --- What creating and submitting would do.
@@ -694,7 +733,7 @@ error('Cannot import a meta module')
 ---| "listJobs" # namdrunner.ListJobsParams -> namdrunner.ListJobsResult. Lists jobs, newest first, a page at a time, from what is known.
 ---| "jobHistory" # namdrunner.JobParams -> namdrunner.JobHistoryResult. Gives every change in the life of a job, with its witness.
 ---| "syncAll" # namdrunner.SyncAllParams -> namdrunner.SyncAllResult. Looks at the clusters now. A result younger than 5 s is given again.
----| "cancel" # namdrunner.JobParams -> namdrunner.JobResult. Cancels a job: withdraws it from the queue, ends it, or withdraws a submit on its way. The answer means that the ask is durably recorded; a job that is gone already is not an error.
+---| "cancel" # namdrunner.CancelJobParams -> namdrunner.JobResult. Cancels a job: withdraws it from the queue, ends it, or withdraws a submit on its way. The answer means that the ask is durably recorded; a job that is gone already is not an error.
 ---| "deleteJob" # namdrunner.DeleteJobParams -> namdrunner.DeleteJobResult. Deletes a job, after cancelling it if need be. Refused while its cluster does not answer and the job may live.
 ---| "changesSince" # namdrunner.ChangesSinceParams -> namdrunner.ChangesSinceResult. Gives what happened since a change's number: what a client missed.
 ---| "listClusters" # namdrunner.NoParams -> namdrunner.ListClustersResult. Gives all clusters.

@@ -30,6 +30,16 @@ export interface Attempt {
   outcome?: Status;
   /** Why it failed or who cancelled it. */
   cause?: Cause;
+  /** How the members of an array stood, or stand. */
+  memberCounts?: MemberCounts;
+}
+
+/** What `cancel` takes. */
+export interface CancelJobParams {
+  /** The job. */
+  jobId: string;
+  /** Only these members of an array, by their ids. Absent: the whole job. */
+  members?: number[];
 }
 
 /** What `$/cancelRequest` takes. */
@@ -290,6 +300,8 @@ export interface CreateJobParams {
   launch?: string;
   /** Further files or globs, relative to the config's directory. */
   inputs?: string[];
+  /** Makes it an array with these members, as Slurm writes them: `0-9`, `1,3,5-7:2`, and behind `%` how many may run at once (`0-9%4`). Each member runs in a tree of its own. */
+  array?: string;
   /** The person's own labels. */
   labels?: Record<string, string>;
   /** Any text of the caller's: a repeated call with the same one returns the first job, so that a call whose answer was lost can be made again. */
@@ -529,6 +541,12 @@ export interface Job {
   resources: Resources;
   /** How NAMD is started, if not the cluster's way. */
   launch?: string;
+  /** The members, as they were asked for (`0-9%4`). Absent: it is no array. */
+  array?: string;
+  /** How the members of an array stand. */
+  memberCounts?: MemberCounts;
+  /** Each member of an array, by number. Only `jobStatus` tells them. */
+  members?: Member[];
   /** The number of the newest attempt; 0 before the first submit. */
   attempt: number;
   /** All attempts, the newest last. */
@@ -645,6 +663,58 @@ export interface LogMessage {
   message: string;
 }
 
+/** One member of an array. It runs in the directory `<scratchDir>/<attempt>/<id>`. */
+export interface Member {
+  /** Its number: `{index}` in `launch`, `$env(NAMDRUNNER_INDEX)` in the configuration. */
+  id: number;
+  /** Where it is in its life. */
+  status: Status;
+  /** The batch system's id. */
+  slurmJobId?: string;
+  /** The batch system's own last word for its state. */
+  slurmState?: string;
+  /** Why it waits, if that is not the array's reason. */
+  reason?: WaitReason;
+  /** The exit code of its script. */
+  exitCode?: number;
+  /** The signal that ended its script. */
+  signal?: number;
+  /** When it started (last). */
+  startedAt?: Time;
+  /** When it ended. */
+  completedAt?: Time;
+  /** Its nodes. */
+  nodes?: string;
+  /** Its largest resident memory in bytes. */
+  maxRssBytes?: number;
+  /** How often it was started again, if it was. */
+  restarts?: number;
+  /** Since when neither the queue nor anything else tells of it, while it should be there. */
+  unconfirmedSince?: Time;
+  /** When cancelling it alone was asked for, while that is not settled. */
+  cancelRequestedAt?: Time;
+  /** Why it failed or who cancelled it. */
+  cause?: Cause;
+}
+
+/** How the members of an array stand. Before the array is in the queue all but `total` are 0. */
+export interface MemberCounts {
+  /** How many there are. */
+  total: number;
+  /** In the queue. */
+  pending: number;
+  /** On their nodes. */
+  running: number;
+  /** Ended well. */
+  completed: number;
+  /** Ended badly. */
+  failed: number;
+  /** Ended by somebody. */
+  cancelled: number;
+  /** Nothing witnessed their end. */
+  unknown: number;
+}
+
 /** Nothing special about it. */
 export type NoOptions = Record<string, never>;
 
@@ -749,6 +819,8 @@ export interface PreviewJobParams {
   launch?: string;
   /** Further files or globs, relative to the config's directory. */
   inputs?: string[];
+  /** Makes it an array with these members, as Slurm writes them: `0-9`, `1,3,5-7:2`, and behind `%` how many may run at once (`0-9%4`). Each member runs in a tree of its own. */
+  array?: string;
   /** Where `$/progress` is reported to. */
   workDoneToken?: ProgressToken;
 }
@@ -1122,7 +1194,7 @@ export interface Requests {
   /** Looks at the clusters now. A result younger than 5 s is given again. */
   "syncAll": { params: SyncAllParams; result: SyncAllResult };
   /** Cancels a job: withdraws it from the queue, ends it, or withdraws a submit on its way. The answer means that the ask is durably recorded; a job that is gone already is not an error. */
-  "cancel": { params: JobParams; result: JobResult };
+  "cancel": { params: CancelJobParams; result: JobResult };
   /** Deletes a job, after cancelling it if need be. Refused while its cluster does not answer and the job may live. */
   "deleteJob": { params: DeleteJobParams; result: DeleteJobResult };
   /** Gives what happened since a change's number: what a client missed. */

@@ -45,7 +45,7 @@ use crate::engine::instance::Instance;
 use crate::error::{Error, ErrorKind, Result};
 use crate::job::state::Fact;
 use crate::job::{ErrorInfo, Job, JobId, JobState, SubmitStep};
-use crate::scheduler::Tag;
+use crate::scheduler::{MemberSet, Tag};
 use crate::store::{self, Changes, HistoryEntry, JobFilter, Page, Store};
 
 /// Events a slow listener may fall behind before it has to ask `changesSince`.
@@ -144,6 +144,12 @@ impl Engine {
             launch,
         } = update;
         create::check_asked(name.as_deref(), resources.as_ref(), launch.as_deref())?;
+        if let Some(launch) = &launch {
+            let job = self.stored(id)?;
+            if job.spec.array.is_none() {
+                create::check_index(Some(launch), &*self.find_cluster(&job.spec.cluster)?)?;
+            }
+        }
         let resources = match resources {
             Some(asked) => {
                 let cluster = self.find_cluster(&self.stored(id)?.spec.cluster)?;
@@ -194,12 +200,15 @@ impl Engine {
         }
     }
 
-    /// A job; with `sync`, after a look at its cluster.
+    /// A job, with the members of an array; with `sync`, after a look at its cluster.
     pub async fn job(&self, id: &JobId, sync: bool) -> Result<Job> {
-        let job = self.visible(id)?;
+        let mut job = self.visible(id)?;
         if sync && job.is_active() {
             self.sync_all(Some(&job.spec.cluster)).await?;
-            return self.visible(id);
+            job = self.visible(id)?;
+        }
+        if job.spec.array.is_some() {
+            job.members = self.store().members(id)?;
         }
         Ok(job)
     }
@@ -272,21 +281,68 @@ impl Engine {
             }
             JobState::Pending { .. } | JobState::Running { .. } => {
                 let _busy = cluster.claim(id);
-                if let Err(error) = self.send_cancel(&cluster, &job).await {
-                    self.note_trouble(&cluster, "cancel", &error);
-                    let message = format!(
-                        "The cancellation has not reached the cluster yet. {}",
-                        error.message
-                    );
-                    let hint = "It is sent again at the next looks.";
-                    let error = ErrorInfo::new(error.kind, message, Some(hint), self.now());
-                    return self.record(id, Fact::Noted { error }).await;
+                if let Err(error) = self.send_cancel(&cluster, &job, None).await {
+                    return self.cancel_delayed(&cluster, id, &error).await;
                 }
                 self.visible(id)
             }
             // On its way: cancelled as soon as the batch system's answer is known.
             _ => Ok(job),
         }
+    }
+
+    /// Cancels some members of an array, as [`Engine::cancel`] does all of it.
+    pub async fn cancel_members(&self, id: &JobId, members: MemberSet) -> Result<Job> {
+        let job = self.visible(id)?;
+        let bad = |why: &str| Err(Error::bad_param("members", why).of_job(id));
+        let Some(array) = &job.spec.array else {
+            return bad("are named, but the job is no array; leave them out to cancel it");
+        };
+        if let Some(other) = members.iter().find(|n| !array.members().contains(*n)) {
+            return bad(&format!("hold {other}, which the array {array} does not"));
+        }
+        if members.is_empty() {
+            return bad("are empty; leave them out to cancel the whole array");
+        }
+        match job.state {
+            JobState::Ended { .. } => return Ok(job),
+            JobState::Pending { .. } | JobState::Running { .. } => {}
+            _ => {
+                return Err(Error::new(
+                    ErrorKind::RefusedInState,
+                    format!("Array {id} is not in the queue: its members cannot be cancelled one by one."),
+                )
+                .hinted("Cancel the whole array, or wait until it is in the queue.")
+                .of_job(id));
+            }
+        }
+        let cluster = self.find_cluster(&job.spec.cluster)?;
+        let fact = Fact::CancelMembersAsked {
+            members: members.clone(),
+        };
+        let job = self.record(id, fact).await?;
+        let _busy = cluster.claim(id);
+        if let Err(error) = self.send_cancel(&cluster, &job, Some(&members)).await {
+            return self.cancel_delayed(&cluster, id, &error).await;
+        }
+        self.visible(id)
+    }
+
+    /// The cancellation is on disk and has not reached the cluster.
+    async fn cancel_delayed(
+        &self,
+        cluster: &Arc<Cluster>,
+        id: &JobId,
+        error: &Error,
+    ) -> Result<Job> {
+        self.note_trouble(cluster, "cancel", error);
+        let message = format!(
+            "The cancellation has not reached the cluster yet. {}",
+            error.message
+        );
+        let hint = "It is sent again at the next looks.";
+        let error = ErrorInfo::new(error.kind, message, Some(hint), self.now());
+        self.record(id, Fact::Noted { error }).await
     }
 
     /// What happened since a change number.

@@ -6,6 +6,7 @@ pub mod adoption;
 pub mod discovery;
 pub mod info;
 pub mod layout;
+pub mod members;
 pub mod origin;
 pub mod state;
 
@@ -17,8 +18,9 @@ use serde::{Deserialize, Serialize};
 use ulid::Ulid;
 
 use crate::error::ErrorKind;
+use crate::job::members::{MemberCounts, Members};
 use crate::job::origin::Origin;
-use crate::scheduler::{Exit, Resources, RunPhase, SchedulerId, Source, Tag};
+use crate::scheduler::{Array, Exit, Resources, RunPhase, SchedulerId, Source, Tag};
 use crate::shell::RemotePath;
 
 /// `<slug of the name>_<time-ordered unique part>`: safe in paths, file names and Slurm.
@@ -127,6 +129,10 @@ pub struct Job {
     /// Where it came from.
     #[serde(default)]
     pub origin: Origin,
+    /// Of an array: its members, as far as anything is known of them. Not part of the document, and
+    /// empty in lists: see [`members`].
+    #[serde(skip)]
+    pub members: Members,
 }
 
 /// What was asked for, and where it lies. Fixed at creation but for name, labels, resources, launch.
@@ -154,6 +160,9 @@ pub struct JobSpec {
     pub resources: Resources,
     /// How NAMD is started, if not the cluster's way.
     pub launch: Option<String>,
+    /// The members, if it is an array. Fixed at creation: what was uploaded depends on it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub array: Option<Array>,
     /// The person's own labels.
     pub labels: BTreeMap<String, String>,
     /// The caller's key against creating the same job twice.
@@ -263,6 +272,18 @@ pub enum Outcome {
     Unknown,
 }
 
+impl Outcome {
+    /// Its status in one word.
+    pub fn status(&self) -> Status {
+        match self {
+            Self::Completed => Status::Completed,
+            Self::Failed { .. } => Status::Failed,
+            Self::Cancelled { .. } => Status::Cancelled,
+            Self::Unknown => Status::Unknown,
+        }
+    }
+}
+
 /// Why a job failed, as its witness tells; advice is derived from it and never stored.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", tag = "cause")]
@@ -297,6 +318,17 @@ pub enum Cause {
     Vanished {
         /// What was seen.
         detail: String,
+    },
+    /// Members of an array failed.
+    Members {
+        /// How many.
+        failed: u32,
+        /// Of how many.
+        of: u32,
+        /// The first of them, by number.
+        first: u32,
+        /// Why that one failed.
+        reason: Box<Cause>,
     },
 }
 
@@ -341,6 +373,9 @@ pub struct Attempt {
     /// a lock without a receipt may be taken over.
     #[serde(default)]
     pub untraced: bool,
+    /// How its members stand, if it is an array that the batch system has taken.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub members: Option<MemberCounts>,
 }
 
 /// What went wrong, kept with the job.
@@ -477,6 +512,7 @@ impl Job {
             absence: None,
             seen: None,
             origin: Origin::Created,
+            members: Members::default(),
         }
     }
 
@@ -488,12 +524,7 @@ impl Job {
             }
             JobState::Pending { .. } => Status::Pending,
             JobState::Running { .. } => Status::Running,
-            JobState::Ended { outcome, .. } => match outcome {
-                Outcome::Completed => Status::Completed,
-                Outcome::Failed { .. } => Status::Failed,
-                Outcome::Cancelled { .. } => Status::Cancelled,
-                Outcome::Unknown => Status::Unknown,
-            },
+            JobState::Ended { outcome, .. } => outcome.status(),
         }
     }
 
@@ -513,6 +544,8 @@ impl Job {
             }
             JobState::Pending { held: true, .. } => "held",
             JobState::Pending { .. } => "queued",
+            // An array whose members that have started are over, while others wait.
+            JobState::Running { .. } if self.has_only_waiting_members() => "queued",
             JobState::Running { run, .. } => match run {
                 RunPhase::Starting => "starting",
                 RunPhase::Running => "running",
@@ -529,6 +562,21 @@ impl Job {
             self.state,
             JobState::Submitting { .. } | JobState::Pending { .. } | JobState::Running { .. }
         )
+    }
+
+    fn has_only_waiting_members(&self) -> bool {
+        let counts = self.attempt().and_then(|attempt| attempt.members);
+        counts.is_some_and(|counts| counts.running == 0 && counts.pending > 0)
+    }
+
+    /// How the members of an array stand; all zero but for their number before it is submitted.
+    pub fn member_counts(&self) -> Option<MemberCounts> {
+        let array = self.spec.array.as_ref()?;
+        let counts = self.attempt().and_then(|attempt| attempt.members);
+        Some(counts.unwrap_or_else(|| MemberCounts {
+            total: u32::try_from(array.members().len()).unwrap_or(u32::MAX),
+            ..MemberCounts::default()
+        }))
     }
 
     /// The newest attempt.

@@ -64,8 +64,8 @@ mod tcl;
 mod text;
 
 pub use closure::{
-    Analysis, Closure, Input, InputState, LiteralPath, Output, OutputKind, Outputs, Plan, Quoting,
-    Segment, SegmentKind, Setting, Site,
+    Analysis, Closure, INDEX, Input, InputState, LiteralPath, Output, OutputKind, Outputs, Plan,
+    Quoting, Segment, SegmentKind, Setting, Site,
 };
 pub use config::{Outline, Statement, StatementKind, SyntaxProblem, looks_like_namd};
 pub use facts::{Found, Need, Want};

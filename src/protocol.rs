@@ -22,10 +22,11 @@ use serde::de::DeserializeOwned;
 use crate::error::ErrorKind;
 
 pub use calls::{
-    Change, ChangesSinceParams, ChangesSinceResult, CreateJobParams, CreateJobResult,
-    DeleteJobParams, DeleteJobResult, Duration, FileAction, HistoryEntry, JobHistoryResult,
-    JobParams, JobResult, JobStatusParams, ListJobsParams, ListJobsResult, NoParams, PreviewFile,
-    PreviewJobParams, PreviewJobResult, SubmitParams, SubscribeResult, UpdateJobParams,
+    CancelJobParams, Change, ChangesSinceParams, ChangesSinceResult, CreateJobParams,
+    CreateJobResult, DeleteJobParams, DeleteJobResult, Duration, FileAction, HistoryEntry,
+    JobHistoryResult, JobParams, JobResult, JobStatusParams, ListJobsParams, ListJobsResult,
+    NoParams, PreviewFile, PreviewJobParams, PreviewJobResult, SubmitParams, SubscribeResult,
+    UpdateJobParams,
 };
 pub use cluster::{
     Check, ClusterFailure, ClusterHealth, ClusterParams, ClusterStatus, ClusterSynced,
@@ -41,8 +42,8 @@ pub use failure::{
     Position, Range, Severity, error_code, error_codes,
 };
 pub use job::{
-    Attempt, Cause, CauseCode, ErrorInfo, Job, Observed, Origin, OriginKind, Phase, ReasonClass,
-    Resources, Results, ResultsState, Source, Status, WaitReason,
+    Attempt, Cause, CauseCode, ErrorInfo, Job, Member, MemberCounts, Observed, Origin, OriginKind,
+    Phase, ReasonClass, Resources, Results, ResultsState, Source, Status, WaitReason,
 };
 pub use lifecycle::{
     CancelParams, ClientInfo, ExecuteCommandOptions, InitializationOptions, InitializeParams,
@@ -234,7 +235,7 @@ methods! {
         [ClusterNotFound];
     /// Cancels a job: withdraws it from the queue, ends it, or withdraws a submit on its way. The
     /// answer means that the ask is durably recorded; a job that is gone already is not an error.
-    Cancel = "cancel": JobParams => JobResult, Ignore, [JobNotFound RefusedInState];
+    Cancel = "cancel": CancelJobParams => JobResult, Ignore, [JobNotFound RefusedInState];
     /// Deletes a job, after cancelling it if need be. Refused while its cluster does not answer and
     /// the job may live.
     DeleteJob = "deleteJob": DeleteJobParams => DeleteJobResult, Ignore,

@@ -162,6 +162,7 @@ async fn preview_job(
                 resources: params.resources,
                 launch: params.launch,
                 inputs: params.inputs,
+                array: params.array,
                 ..wire::CreateJobParams::default()
             };
             engine.preview_job(view::create_asked(ask), &caller).await?
@@ -201,7 +202,9 @@ async fn job_status(
 ) -> Result<wire::JobResult> {
     let sync = params.sync == Some(true);
     let job = engine.job(&job_id(&params.job_id)?, sync).await?;
-    Ok(job_result(&engine, &job))
+    Ok(wire::JobResult {
+        job: view::whole_job(&job, sight(&engine, &job)),
+    })
 }
 
 async fn list_jobs(
@@ -254,8 +257,20 @@ async fn sync_all(
     })
 }
 
-async fn cancel(engine: Engine, params: wire::JobParams, _: Caller) -> Result<wire::JobResult> {
-    let job = engine.cancel(&job_id(&params.job_id)?).await?;
+async fn cancel(
+    engine: Engine,
+    params: wire::CancelJobParams,
+    _: Caller,
+) -> Result<wire::JobResult> {
+    let id = job_id(&params.job_id)?;
+    let job = match params.members {
+        Some(members) => {
+            engine
+                .cancel_members(&id, members.into_iter().collect())
+                .await?
+        }
+        None => engine.cancel(&id).await?,
+    };
     Ok(job_result(&engine, &job))
 }
 

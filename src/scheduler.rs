@@ -3,6 +3,7 @@
 //! Nothing here runs anything or sees a transport. Two implementations: [`slurm`] and, for machines
 //! without a batch system, [`direct`].
 
+pub mod array;
 mod body;
 mod control;
 pub mod direct;
@@ -21,6 +22,8 @@ use std::fmt;
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
+
+pub use array::{Array, BadArray, MemberSet};
 
 use crate::shell::{Command, Output, RemotePath};
 use survey::{Survey, SurveyAsk};
@@ -301,7 +304,11 @@ pub struct Launch {
     pub setup: Vec<String>,
     /// Shell lines run before Slurm's commands (`module load slurm`).
     pub slurm_setup: Vec<String>,
-    /// How NAMD is started: a shell command with `{config}`, `{log}`, `{cores}`, `{ntasks}`, `{nodes}`.
+    /// The members, if it is an array. Each runs in a tree of its own, `<work_dir>/<member>`, which it
+    /// makes when it starts; the control directory of `work_dir` itself is the attempt's.
+    pub array: Option<Array>,
+    /// How NAMD is started: a shell command with `{config}`, `{log}`, `{cores}`, `{ntasks}`,
+    /// `{nodes}`, and in an array `{index}`.
     pub command: String,
     /// Whether Slurm may start the job again by itself (`--requeue`); a rerun from step 0
     /// overwrites restart files, so the default is no.
@@ -375,6 +382,8 @@ pub struct Watched {
     pub submitted: Timestamp,
     /// It has ended; it is only of interest if the queue holds it again.
     pub settled: bool,
+    /// Of an array: the members that have not ended. None: it is no array.
+    pub open: Option<MemberSet>,
 }
 
 /// Where a piece of knowledge comes from.
@@ -455,12 +464,30 @@ pub struct Query {
     pub marker: SourceHealth,
     /// How long the queue took to answer, in milliseconds, measured on the cluster, if known.
     pub squeue_ms: Option<u64>,
-    /// What was said about watched jobs, at most one per job and source.
+    /// What was said about watched jobs that are no arrays, at most one per job and source.
     pub reports: Vec<Report>,
-    /// Watched jobs that a whole answer of the queue did not hold.
+    /// What was said about members of watched arrays, each member at most once.
+    pub members: Vec<MembersSeen>,
+    /// Watched jobs, arrays aside, that a whole answer of the queue did not hold.
     pub absent: Vec<SchedulerId>,
     /// Lines that could not be understood, for the log.
     pub odd_lines: Vec<String>,
+}
+
+/// What one look says of some members of an array: the same of each of them.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct MembersSeen {
+    /// The watched array's id.
+    pub id: SchedulerId,
+    /// The members.
+    pub members: MemberSet,
+    /// What the sources said, at most one report each; they carry the array's id.
+    pub reports: Vec<Report>,
+    /// A whole answer of the queue did not hold them.
+    pub absent: bool,
+    /// The accounting answered whole and has no record of them. Slurm keeps none, and forgets at
+    /// once, of members that are cancelled while they wait and others do not (observed on 22.05).
+    pub unrecorded: bool,
 }
 
 /// What one source said about one job.

@@ -25,6 +25,7 @@ mod changes;
 mod fault;
 mod filesystem;
 mod list;
+mod members;
 mod open;
 mod read;
 mod restore;

@@ -41,6 +41,7 @@ pub(super) fn job(config: &str, state: JobState) -> Job {
             ..Resources::default()
         },
         launch: None,
+        array: None,
         labels: BTreeMap::new(),
         idempotency_key: None,
         total_steps: None,
@@ -65,6 +66,7 @@ pub(super) fn job(config: &str, state: JobState) -> Job {
         max_rss: None,
         restarts: 0,
         untraced: false,
+        members: None,
     });
     job
 }

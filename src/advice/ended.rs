@@ -86,6 +86,8 @@ pub(super) fn cancelled(witnesses: &Witnesses<'_>, by: &str) -> Diagnosis {
 pub(super) fn failed(witnesses: &Witnesses<'_>, said: &Said) -> Diagnosis {
     let slurm = slurm(witnesses);
     let of_slurm = match said {
+        // The witnesses are those of the first member that failed.
+        Said::Members { reason, .. } => return failed(witnesses, reason),
         Said::TimeLimit => Some(C::TimeLimit),
         Said::OutOfMemory => Some(C::OutOfMemory),
         Said::NodeFail => Some(C::NodeFailure),

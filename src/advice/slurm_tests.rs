@@ -36,6 +36,7 @@ fn seen(job: &Job, squeue: &[&str], sacct: &[&str]) -> Job {
             tag: attempt.tag.clone(),
             submitted: attempt.submitted.unwrap(),
             settled: false,
+            open: None,
         }],
         slurm_setup: Vec::new(),
         nonce: "n1".into(),

@@ -7,12 +7,13 @@ use super::mistake::nearest;
 pub const DEFAULT_LAUNCH: &str = "namd3 +p{cores} {config} > {log} 2>&1";
 
 /// The placeholders, with what stands for them.
-pub const PLACEHOLDERS: [(&str, &str); 5] = [
+pub const PLACEHOLDERS: [(&str, &str); 6] = [
     ("config", "the NAMD configuration"),
     ("log", "NAMD's log"),
     ("cores", "all cores of the job"),
     ("ntasks", "the tasks asked for"),
     ("nodes", "the nodes asked for"),
+    ("index", "the member's number, in an array"),
 ];
 
 /// Checks a launch command. The error says why in a clause without a full stop.

@@ -175,6 +175,7 @@ impl Engine {
             labels: std::collections::BTreeMap::new(),
             idempotency_key: None,
             total_steps: None,
+            array: None,
         };
         let created = no_later_than(found.submitted, now);
         let mut job = Job::new(id, spec, JobState::Created, created);

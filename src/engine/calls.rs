@@ -27,6 +27,8 @@ pub struct CreateJob {
     pub launch: Option<String>,
     /// Further files or globs, relative to the config's directory.
     pub inputs: Vec<String>,
+    /// The members of an array, as Slurm writes them.
+    pub array: Option<String>,
     /// The person's own labels.
     pub labels: BTreeMap<String, String>,
     /// A repeated call with the same key returns the first job.

@@ -10,7 +10,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use crate::config;
+use crate::config::{self, SchedulerKind};
 use crate::engine::cluster::{Cluster, Ready, lock};
 use crate::engine::files::{self, Survey};
 use crate::engine::{
@@ -20,7 +20,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::job::state::Fact;
 use crate::job::{Job, JobId, JobSpec, JobState, info, layout};
 use crate::namd::{Finding, Severity};
-use crate::scheduler::Resources;
+use crate::scheduler::{Array, Resources};
 use crate::shell::{BadPath, Command, ExitStatus, Output};
 use crate::transport::{Bundle, Content, Entry, SUMS, Sent, TransportError, Watcher};
 
@@ -51,6 +51,51 @@ pub(crate) fn check_asked(
     Ok(())
 }
 
+/// The array that is asked for. One needs a batch system, and only one has `{index}`.
+pub(super) fn asked_array(ask: &CreateJob, cluster: &Cluster) -> Result<Option<Array>> {
+    let Some(text) = &ask.array else {
+        check_index(ask.launch.as_deref(), cluster)?;
+        return Ok(None);
+    };
+    let array = Array::parse(text).map_err(|why| Error::bad_param("array", why))?;
+    if cluster.settings.scheduler == SchedulerKind::Direct {
+        let why = format!(
+            "the cluster {:?} has no batch system, and arrays need one; make a job for each member",
+            cluster.name()
+        );
+        return Err(Error::bad_param("array", why));
+    }
+    Ok(Some(array))
+}
+
+/// Only the members of an array have a number.
+pub(super) fn check_index(launch: Option<&str>, cluster: &Cluster) -> Result<()> {
+    let why = "names {index}, which only the members of an array have; give `array` too";
+    match launch {
+        Some(launch) if launch.contains("{index}") => Err(Error::bad_param("launch", why)),
+        None if cluster.settings.launch.contains("{index}") => Err(Error::bad_param(
+            "array",
+            "is missing: the cluster's launch command names {index}, which only the members of an array have",
+        )),
+        _ => Ok(()),
+    }
+}
+
+/// Whether the cluster takes arrays with such numbers, if it has said so.
+pub(super) fn fits_cluster(array: &Array, ready: &Ready) -> Result<()> {
+    let controller = ready
+        .facts
+        .as_ref()
+        .and_then(|facts| facts.controller.as_ref());
+    match controller
+        .and_then(|controller| controller.max_array_size)
+        .and_then(|size| array.refused_by(size))
+    {
+        Some(why) => Err(Error::bad_param("array", why)),
+        None => Ok(()),
+    }
+}
+
 impl Engine {
     /// Makes a job: closure, intent, upload.
     pub async fn create_job(&self, ask: CreateJob, caller: &Caller) -> Result<Created> {
@@ -61,6 +106,7 @@ impl Engine {
             ask.launch.as_deref(),
         )?;
         let cluster = self.cluster_for(&ask)?;
+        let array = asked_array(&ask, &cluster)?;
         if let Some(key) = &ask.idempotency_key
             && let Some(job) = self.made_before(&cluster, key).await?
         {
@@ -70,7 +116,7 @@ impl Engine {
             });
         }
         caller.tell("Reading the NAMD configuration", 0, 0);
-        let survey = self.survey(&ask).await?;
+        let survey = self.survey(&ask, array.clone()).await?;
         refuse_errors(&survey.findings)?;
         caller.tell("Connecting", 0, 0);
         let ready = match cluster.ready().await {
@@ -80,7 +126,10 @@ impl Engine {
                 return Err(error);
             }
         };
-        let job = self.intend(&ask, &cluster, &ready, &survey)?;
+        if let Some(array) = &array {
+            fits_cluster(array, &ready)?;
+        }
+        let job = self.intend(&ask, array, &cluster, &ready, &survey)?;
         let id = job.id.clone();
         {
             let (engine, job, text) = (self.clone(), job.clone(), survey.config_bytes.clone());
@@ -112,15 +161,16 @@ impl Engine {
         }
     }
 
-    pub(super) async fn survey(&self, ask: &CreateJob) -> Result<Survey> {
+    pub(super) async fn survey(&self, ask: &CreateJob, array: Option<Array>) -> Result<Survey> {
         let (path, inputs) = (ask.config_path.clone(), ask.inputs.clone());
-        blocking(move || files::survey(&path, &inputs)).await
+        blocking(move || files::survey(&path, &inputs, array.as_ref())).await
     }
 
     /// The job as it is asked for, before anything has been done.
     pub(super) fn intend(
         &self,
         ask: &CreateJob,
+        array: Option<Array>,
         cluster: &Cluster,
         ready: &Ready,
         survey: &Survey,
@@ -141,6 +191,7 @@ impl Engine {
             scratch_dir: layout::job_dir(&ready.scratch_root, &id).map_err(bad)?,
             resources: ask.resources.clone().or(&cluster.settings.resources),
             launch: ask.launch.clone(),
+            array,
             labels: ask.labels.clone(),
             idempotency_key: ask.idempotency_key.clone(),
             total_steps: survey.total_steps,

@@ -22,8 +22,9 @@ use crate::error::{Error, Result};
 use crate::job::{JobFile, layout};
 use crate::namd::paths::{self, Ancestor};
 use crate::namd::{
-    Analysis, Closure, Code, Finding, Found, InputState, Role, Severity, apply_rewrites,
+    Analysis, Closure, Code, Finding, Found, INDEX, InputState, Role, Severity, apply_rewrites,
 };
+use crate::scheduler::Array;
 
 /// A config (or a file it sources) larger than this is not read: it is not a config.
 const LARGEST_TEXT: u64 = 16 << 20;
@@ -93,12 +94,33 @@ impl Survey {
 
 /// Finds what a config needs: `bytes` are its text, the rest is as it is on disk. Waits for the disk.
 pub(crate) fn analyse(full: &str, bytes: &[u8]) -> Analysis {
-    analyse_keeping(full, bytes, |_, _| {})
+    follow(&mut Closure::new(full), full, bytes, &mut |_, _| {})
 }
 
-/// As [`analyse`]; `keep` is shown each text that was read, with its path.
-fn analyse_keeping(full: &str, bytes: &[u8], mut keep: impl FnMut(&str, &[u8])) -> Analysis {
+/// The same for an array: once for each member, if what the config does depends on the number.
+fn analyse_members(
+    full: &str,
+    bytes: &[u8],
+    array: &Array,
+    keep: &mut Keep<'_>,
+) -> Result<Analysis> {
     let mut closure = Closure::new(full);
+    let mut each = Vec::new();
+    for member in array.members().iter() {
+        closure = closure.with_environment(INDEX, member.to_string());
+        each.push((member, follow(&mut closure, full, bytes, keep)));
+        if !closure.asks_environment(INDEX) {
+            break;
+        }
+    }
+    Analysis::of_members(each).ok_or_else(|| Error::internal("an array without members"))
+}
+
+/// Is shown each text that was read, with its path.
+type Keep<'k> = dyn FnMut(&str, &[u8]) + 'k;
+
+/// Looks at what a config asks for until it asks no more.
+fn follow(closure: &mut Closure, full: &str, bytes: &[u8], keep: &mut Keep<'_>) -> Analysis {
     loop {
         let needs = closure.needs();
         if needs.is_empty() {
@@ -128,13 +150,19 @@ pub(crate) fn sha256(bytes: &[u8]) -> String {
 }
 
 /// Reads a config and finds what it needs. Waits for the disk: not for the runtime's workers.
-pub(crate) fn survey(config: &Path, inputs: &[String]) -> Result<Survey> {
+///
+/// Of an array the files of all members are found.
+pub(crate) fn survey(config: &Path, inputs: &[String], array: Option<&Array>) -> Result<Survey> {
     let (config_path, config_bytes) = read_config(config)?;
     let full = utf8(&config_path)?;
     let mut texts: BTreeMap<String, Arc<[u8]>> = BTreeMap::new();
-    let mut analysis = analyse_keeping(&full, &config_bytes, |path, text| {
+    let mut keep = |path: &str, text: &[u8]| {
         texts.insert(paths::tidy(path), text.into());
-    });
+    };
+    let mut analysis = match array {
+        Some(array) => analyse_members(&full, &config_bytes, array, &mut keep)?,
+        None => follow(&mut Closure::new(&full), &full, &config_bytes, &mut keep),
+    };
     let further = inputs::further_inputs(paths::parent(&full), inputs)?;
     let mut tree = Tree::around(&analysis, &further.paths);
     for input in analysis.uploads() {

@@ -9,7 +9,9 @@ use crate::engine::cluster::{Ask, Busy, Cluster, Ready};
 use crate::error::{Error, ErrorKind, Result};
 use crate::job::state::Fact;
 use crate::job::{ErrorInfo, Job, JobId, JobState, SubmitStep, info, layout};
-use crate::scheduler::{CancelTarget, FoundAttempt, Launch, LostAttempt, Source, Submitted};
+use crate::scheduler::{
+    CancelTarget, FoundAttempt, IdPart, Launch, LostAttempt, MemberSet, Source, Submitted,
+};
 
 /// How long a submission without an answer is only looked for, and not called unconfirmed: longer
 /// than the submitting command may take by itself.
@@ -48,6 +50,7 @@ pub(crate) fn plan(job: &Job, cluster: &config::Cluster, ready: &Ready) -> Resul
         log: layout::log_in_tree(job),
         output_dirs: job.spec.output_dirs.clone(),
         resources: job.spec.resources.clone(),
+        array: job.spec.array.clone(),
         setup: cluster.setup.clone(),
         slurm_setup: ready.prelude.clone(),
         command: job
@@ -223,7 +226,7 @@ impl Engine {
         let job = self.record(id, fact).await?;
         // Asked to cancel while the answer was on its way.
         if job.cancel_asked.is_some() {
-            self.send_cancel(cluster, &job).await?;
+            self.send_cancel(cluster, &job, None).await?;
         }
         Ok(())
     }
@@ -401,14 +404,22 @@ impl Engine {
         Ok(())
     }
 
-    /// Sends the cancellation of a job that the batch system has.
-    pub(crate) async fn send_cancel(&self, cluster: &Arc<Cluster>, job: &Job) -> Result<()> {
+    /// Sends the cancellation of a job that the batch system has, or of some members of an array.
+    pub(crate) async fn send_cancel(
+        &self,
+        cluster: &Arc<Cluster>,
+        job: &Job,
+        members: Option<&MemberSet>,
+    ) -> Result<()> {
         let (Some(attempt), ready) = (job.attempt(), cluster.ready().await?) else {
             return Ok(());
         };
-        let Some(id) = attempt.id.clone() else {
+        let Some(mut id) = attempt.id.clone() else {
             return Ok(());
         };
+        if let Some(members) = members {
+            id.part = IdPart::Waiting(members.to_string());
+        }
         let work_dir = layout::work_dir(job, attempt.n)
             .map_err(|why| Error::internal(why.to_string()).of_job(&job.id))?;
         let target = CancelTarget {

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use crate::config;
 use crate::engine::cluster::Ready;
-use crate::engine::create::check_asked;
+use crate::engine::create::{asked_array, check_asked, fits_cluster};
 use crate::engine::{Caller, CreateJob, Engine, FileAction, Preview, PreviewFile, launch};
 use crate::error::Result;
 use crate::job::{JobId, layout};
@@ -21,7 +21,8 @@ impl Engine {
             ask.launch.as_deref(),
         )?;
         let cluster = self.cluster_for(&ask)?;
-        let mut survey = self.survey(&ask).await?;
+        let array = asked_array(&ask, &cluster)?;
+        let mut survey = self.survey(&ask, array.clone()).await?;
         let ready = match cluster.ready().await {
             Ok(ready) => ready,
             Err(error) => {
@@ -36,7 +37,10 @@ impl Engine {
                 Arc::new(Ready::unasked(&cluster.settings))
             }
         };
-        let job = self.intend(&ask, &cluster, &ready, &survey)?;
+        if let Some(array) = &array {
+            fits_cluster(array, &ready)?;
+        }
+        let job = self.intend(&ask, array, &cluster, &ready, &survey)?;
         let mut files: Vec<PreviewFile> = survey
             .files
             .iter()

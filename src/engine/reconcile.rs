@@ -156,7 +156,9 @@ impl Engine {
         let mut jobs: HashMap<SchedulerId, Job> = HashMap::new();
         let mut asked = Vec::new();
         let mut ask = |job: Job, settled: bool| {
-            if let Some(watch) = watched(&job, settled)
+            // The members of an array are looked at by the looks themselves.
+            if job.spec.array.is_none()
+                && let Some(watch) = watched(&job, settled)
                 && !jobs.contains_key(&watch.id)
             {
                 jobs.insert(watch.id.clone(), job);

@@ -124,7 +124,7 @@ impl Engine {
                     .await
                     .map(drop);
             }
-            _ => self.send_cancel(cluster, &job).await?,
+            _ => self.send_cancel(cluster, &job, None).await?,
         }
         let deadline = tokio::time::Instant::now() + CANCEL_PATIENCE;
         let mut events = self.events();

@@ -9,7 +9,9 @@ use crate::engine::{Engine, Health, Synced};
 use crate::error::{Error, ErrorKind, Result};
 use crate::job::state::Fact;
 use crate::job::{Job, JobId, JobState, layout};
-use crate::scheduler::{Query, Report, SchedulerId, SourceHealth, Watch, Watched};
+use crate::scheduler::{
+    MemberSet, MembersSeen, Query, Report, SchedulerId, SourceHealth, Watch, Watched,
+};
 use crate::store::ClusterFacts;
 
 /// Ended jobs of this age at most are still watched for a return to the queue.
@@ -68,7 +70,10 @@ impl Engine {
         }
         let (mut watched, mut by_id) = (Vec::new(), HashMap::new());
         for job in &jobs {
-            if let Some(watch) = watch_of(job, false) {
+            if let Some(mut watch) = watch_of(job, false) {
+                if let Some(array) = &job.spec.array {
+                    watch.open = Some(store.members(&job.id)?.open(array));
+                }
                 by_id.insert(watch.id.clone(), job.id.clone());
                 watched.push(watch);
             }
@@ -143,7 +148,7 @@ impl Engine {
     fn recently_unwitnessed(&self, cluster: &str) -> Result<Vec<Job>> {
         let since = self.ended_since();
         let mut jobs = self.store().unwitnessed(cluster, WATCH_ENDED)?;
-        jobs.retain(|job| job.status_since >= since);
+        jobs.retain(|job| job.status_since >= since && job.spec.array.is_none());
         Ok(jobs)
     }
 
@@ -169,7 +174,7 @@ impl Engine {
         }
         self.note_sources(cluster, &query, took);
         let changed = self
-            .digest(cluster, query.reports, &query.absent, by_id)
+            .digest(cluster, query.reports, query.members, &query.absent, by_id)
             .await?;
         // The queue's own failure makes the cluster unavailable; what the other sources witnessed
         // has been taken in all the same.
@@ -227,6 +232,7 @@ impl Engine {
         &self,
         cluster: &Arc<Cluster>,
         reports: Vec<Report>,
+        members: Vec<MembersSeen>,
         absent: &[SchedulerId],
         by_id: &HashMap<SchedulerId, JobId>,
     ) -> Result<usize> {
@@ -241,7 +247,16 @@ impl Engine {
                 facts.entry(id.clone()).or_default().1 = true;
             }
         }
+        let mut arrays: HashMap<JobId, Vec<MembersSeen>> = HashMap::new();
+        for seen in members {
+            if let Some(id) = by_id.get(&seen.id) {
+                arrays.entry(id.clone()).or_default().push(seen);
+            }
+        }
         let rule = cluster.settings.absence;
+        let arrays = arrays
+            .into_iter()
+            .map(|(id, seen)| (id, Fact::MembersSeen { seen, rule }));
         let facts = facts
             .into_iter()
             .map(|(id, (reports, absent))| {
@@ -254,6 +269,7 @@ impl Engine {
                     },
                 )
             })
+            .chain(arrays)
             .collect();
         super::kill_point("sync-answered");
         self.record_many(facts).await
@@ -263,10 +279,18 @@ impl Engine {
     /// between. Cancelling twice does no harm.
     pub(super) async fn resume_cancellations(&self, cluster: &Arc<Cluster>, jobs: &[Job]) {
         for job in jobs {
-            let Some(asked) = job.cancel_asked else {
-                continue;
+            let overdue = |asked: jiff::Timestamp| {
+                self.now().duration_since(asked).as_secs() >= CANCEL_AGAIN_SECONDS
             };
-            let overdue = self.now().duration_since(asked).as_secs() >= CANCEL_AGAIN_SECONDS;
+            let members = match job.cancel_asked {
+                Some(_) => None,
+                None if job.spec.array.is_some() => Some(self.cancelled_in_vain(job, overdue)),
+                None => continue,
+            };
+            let overdue = match &members {
+                None => job.cancel_asked.is_some_and(overdue),
+                Some(members) => !members.is_empty(),
+            };
             let queued = matches!(
                 job.state,
                 JobState::Pending { .. } | JobState::Running { .. }
@@ -274,11 +298,23 @@ impl Engine {
             if queued
                 && overdue
                 && !cluster.is_busy(&job.id)
-                && let Err(error) = self.send_cancel(cluster, job).await
+                && let Err(error) = self.send_cancel(cluster, job, members.as_ref()).await
             {
                 tracing::warn!(job = %job.id, %error, "cancellation not taken");
             }
         }
+    }
+}
+
+impl Engine {
+    /// The members of an array whose cancellation was asked for and is overdue.
+    fn cancelled_in_vain(&self, job: &Job, overdue: impl Fn(jiff::Timestamp) -> bool) -> MemberSet {
+        let members = self.store().members(&job.id).unwrap_or_default();
+        let asked = members
+            .0
+            .iter()
+            .filter(|(_, member)| member.is_open() && member.cancel_asked.is_some_and(&overdue));
+        asked.map(|(number, _)| *number).collect()
     }
 }
 
@@ -303,5 +339,7 @@ pub(super) fn watched(job: &Job, settled: bool) -> Option<Watched> {
         tag: attempt.tag.clone(),
         submitted: attempt.submitted.unwrap_or(attempt.asked),
         settled,
+        // Of one that has ended nothing is open.
+        open: job.spec.array.as_ref().map(|_| MemberSet::default()),
     })
 }

@@ -210,6 +210,7 @@ fn spec(
         labels: info.labels.clone(),
         idempotency_key: info.idempotency_key.clone(),
         total_steps: info.total_steps,
+        array: info.array.clone(),
     })
 }
 
@@ -294,8 +295,12 @@ fn attempts(
 }
 
 impl Draft {
-    /// What the batch system is to be asked about it.
+    /// What the batch system is to be asked about it. The members of an array are left to the next
+    /// look.
     pub fn watched(&self) -> Vec<Watched> {
+        if self.job.spec.array.is_some() {
+            return Vec::new();
+        }
         let watched = self.attempts.iter().filter_map(|attempt| {
             let receipt = attempt.receipt.as_ref()?;
             Some(Watched {
@@ -304,6 +309,7 @@ impl Draft {
                 tag: attempt.tag.clone(),
                 submitted: receipt.at,
                 settled: false,
+                open: None,
             })
         });
         watched.collect()

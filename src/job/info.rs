@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use jiff::Timestamp;
 
 use crate::job::{Attempt, Job, JobId};
-use crate::scheduler::{Resources, Tag};
+use crate::scheduler::{Array, Resources, Tag};
 
 /// The schema written now.
 pub const SCHEMA: u32 = 1;
@@ -53,6 +53,9 @@ pub struct JobInfo {
     /// How NAMD is started, if not the cluster's way.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub launch: Option<String>,
+    /// The members, if it is an array.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub array: Option<Array>,
     /// The person's own labels.
     #[serde(default)]
     pub labels: BTreeMap<String, String>,
@@ -96,6 +99,7 @@ pub fn describe(job: &Job) -> String {
         output_dirs: spec.output_dirs.clone(),
         resources: spec.resources.clone(),
         launch: spec.launch.clone(),
+        array: spec.array.clone(),
         labels: spec.labels.clone(),
         idempotency_key: spec.idempotency_key.clone(),
         total_steps: spec.total_steps,

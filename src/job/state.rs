@@ -3,13 +3,15 @@
 //! Pure: the time comes in. Facts that bring no news give no change, so nothing is written for them.
 
 mod look;
+mod members;
 
 use std::collections::BTreeMap;
 
 use jiff::Timestamp;
 
+use crate::job::members::Members;
 use crate::job::{Attempt, ErrorInfo, Job, JobState, Sighting, Status, SubmitStep};
-use crate::scheduler::{Report, Resources, SchedulerId, Source, Tag};
+use crate::scheduler::{MemberSet, MembersSeen, Report, Resources, SchedulerId, Source, Tag};
 
 /// Something that happened to a job.
 #[derive(Debug, Clone, PartialEq)]
@@ -58,8 +60,20 @@ pub enum Fact {
         /// When absence becomes UNKNOWN.
         rule: AbsenceRule,
     },
+    /// One tick's knowledge of an array's members.
+    MembersSeen {
+        /// What was said of which.
+        seen: Vec<MembersSeen>,
+        /// When absence becomes UNKNOWN.
+        rule: AbsenceRule,
+    },
     /// The person asked to cancel.
     CancelAsked,
+    /// The person asked to cancel some members of an array.
+    CancelMembersAsked {
+        /// Which.
+        members: MemberSet,
+    },
     /// Cancelling did not work.
     CancelFailed {
         /// Why.
@@ -239,6 +253,9 @@ impl Job {
                     attempt.id = Some(id.clone());
                     attempt.submitted = Some(*at);
                 }
+                if let (Some(array), Some(attempt)) = (&job.spec.array, job.attempts.last_mut()) {
+                    attempt.members = Some(job.members.count(array));
+                }
                 job.state = JobState::Pending {
                     id: id.clone(),
                     submitted: *at,
@@ -275,6 +292,21 @@ impl Job {
                 Some(news) => (news.0, Some(news.1)),
                 None => return Ok(None),
             },
+            Fact::MembersSeen { seen, rule } => match job.see_members(seen, *rule, now) {
+                Some(news) => (news.0, Some(news.1)),
+                None => return Ok(None),
+            },
+            Fact::CancelMembersAsked { members } => {
+                let lives = matches!(
+                    job.state,
+                    JobState::Pending { .. } | JobState::Running { .. }
+                );
+                if !lives || job.ask_to_cancel(members, now) == 0 {
+                    return Ok(None);
+                }
+                let said = format!("cancel asked for members {members}");
+                (Source::User, Some(said))
+            }
             Fact::CancelAsked => {
                 if !job.is_active() || job.cancel_asked.is_some() {
                     return Ok(None);
@@ -415,6 +447,7 @@ impl Job {
             JobState::Created | JobState::Ended { .. } => {
                 let n = self.attempts.last().map_or(1, |attempt| attempt.n + 1);
                 self.attempts.push(Attempt::new(n, tag.clone(), now));
+                self.members = Members::default();
             }
         }
         if self.delete_asked.is_some() {
@@ -466,6 +499,7 @@ impl Attempt {
             max_rss: None,
             restarts: 0,
             untraced: false,
+            members: None,
         }
     }
 }

@@ -2,13 +2,17 @@
 //! and, when all has been looked at, what the job reads, writes and runs.
 
 mod inputs;
+mod members;
 mod naming;
 mod outputs;
 mod plan;
 
+use std::collections::BTreeSet;
+
 use serde::{Deserialize, Serialize};
 
 pub use inputs::{Input, InputState, LiteralPath, Quoting};
+pub use members::INDEX;
 pub use outputs::{Output, OutputKind, Outputs};
 pub use plan::{Plan, Segment, SegmentKind};
 
@@ -153,6 +157,8 @@ pub struct Closure {
     facts: Facts,
     asked: Vec<Need>,
     steps: u32,
+    /// Variables of the environment that the configuration was seen to ask for.
+    asked_environment: BTreeSet<String>,
     /// The answer, once there is nothing more to ask.
     answer: Option<Analysis>,
 }
@@ -167,16 +173,25 @@ impl Closure {
             facts: Facts::new(directory),
             asked: Vec::new(),
             steps: 0,
+            asked_environment: BTreeSet::new(),
             answer: None,
         }
     }
 
     /// Sets a variable of the environment the job will run in (`$env(NAME)`);
-    /// the others are not known.
+    /// the others are not known. What is known of the file system stays.
     #[must_use]
     pub fn with_environment(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
         self.facts.set_environment(name.into(), value.into());
+        self.steps = 0;
+        self.answer = None;
         self
+    }
+
+    /// Whether the configuration, as far as it has been followed, asks for a variable of the
+    /// environment, so that another value may give another answer.
+    pub fn asks_environment(&self, name: &str) -> bool {
+        self.asked_environment.contains(name)
     }
 
     /// What is to be looked at next; empty when there is nothing more to ask.
@@ -187,6 +202,8 @@ impl Closure {
         }
         let mut work = Work::new(&self.facts, &self.config);
         let (inputs, outputs) = work.resolve();
+        let asked = std::mem::take(&mut work.trace.asked_environment);
+        self.asked_environment.extend(asked);
         let needs: Vec<Need> = work
             .trace
             .needs

@@ -55,6 +55,11 @@ impl Disk {
 
     /// Drives a closure to its end.
     pub(super) fn drive(&self, mut closure: Closure) -> Analysis {
+        self.settle(&mut closure)
+    }
+
+    /// The same with a closure that is used again.
+    pub(super) fn settle(&self, closure: &mut Closure) -> Analysis {
         for _ in 0..70 {
             let needs = closure.needs();
             if needs.is_empty() {

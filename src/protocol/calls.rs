@@ -29,6 +29,10 @@ pub struct CreateJobParams {
     /// Further files or globs, relative to the config's directory.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub inputs: Option<Vec<String>>,
+    /// Makes it an array with these members, as Slurm writes them: `0-9`, `1,3,5-7:2`, and behind `%`
+    /// how many may run at once (`0-9%4`). Each member runs in a tree of its own.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub array: Option<String>,
     /// The person's own labels.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub labels: Option<BTreeMap<String, String>>,
@@ -79,6 +83,10 @@ pub struct PreviewJobParams {
     /// Further files or globs, relative to the config's directory.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub inputs: Option<Vec<String>>,
+    /// Makes it an array with these members, as Slurm writes them: `0-9`, `1,3,5-7:2`, and behind `%`
+    /// how many may run at once (`0-9%4`). Each member runs in a tree of its own.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub array: Option<String>,
     /// Where `$/progress` is reported to.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub work_done_token: Option<ProgressToken>,
@@ -153,6 +161,17 @@ pub struct UpdateJobParams {
     /// A new way to start NAMD. Refused while the job is on its way or on the cluster.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub launch: Option<String>,
+}
+
+/// What `cancel` takes.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct CancelJobParams {
+    /// The job.
+    pub job_id: String,
+    /// Only these members of an array, by their ids. Absent: the whole job.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub members: Option<Vec<u32>>,
 }
 
 /// The job a method is about.

@@ -92,6 +92,15 @@ pub struct Job {
     /// How NAMD is started, if not the cluster's way.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub launch: Option<String>,
+    /// The members, as they were asked for (`0-9%4`). Absent: it is no array.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub array: Option<String>,
+    /// How the members of an array stand.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub member_counts: Option<MemberCounts>,
+    /// Each member of an array, by number. Only `jobStatus` tells them.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub members: Option<Vec<Member>>,
     /// The number of the newest attempt; 0 before the first submit.
     pub attempt: u32,
     /// All attempts, the newest last.
@@ -326,6 +335,78 @@ pub struct Attempt {
     /// How it ended: `COMPLETED`, `FAILED`, `CANCELLED` or `UNKNOWN`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub outcome: Option<Status>,
+    /// Why it failed or who cancelled it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub cause: Option<Cause>,
+    /// How the members of an array stood, or stand.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub member_counts: Option<MemberCounts>,
+}
+
+/// How the members of an array stand. Before the array is in the queue all but `total` are 0.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct MemberCounts {
+    /// How many there are.
+    pub total: u32,
+    /// In the queue.
+    pub pending: u32,
+    /// On their nodes.
+    pub running: u32,
+    /// Ended well.
+    pub completed: u32,
+    /// Ended badly.
+    pub failed: u32,
+    /// Ended by somebody.
+    pub cancelled: u32,
+    /// Nothing witnessed their end.
+    pub unknown: u32,
+}
+
+/// One member of an array. It runs in the directory `<scratchDir>/<attempt>/<id>`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Member {
+    /// Its number: `{index}` in `launch`, `$env(NAMDRUNNER_INDEX)` in the configuration.
+    pub id: u32,
+    /// Where it is in its life.
+    pub status: Status,
+    /// The batch system's id.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub slurm_job_id: Option<String>,
+    /// The batch system's own last word for its state.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub slurm_state: Option<String>,
+    /// Why it waits, if that is not the array's reason.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub reason: Option<WaitReason>,
+    /// The exit code of its script.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub exit_code: Option<i32>,
+    /// The signal that ended its script.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub signal: Option<i32>,
+    /// When it started (last).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub started_at: Option<Time>,
+    /// When it ended.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub completed_at: Option<Time>,
+    /// Its nodes.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub nodes: Option<String>,
+    /// Its largest resident memory in bytes.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub max_rss_bytes: Option<u64>,
+    /// How often it was started again, if it was.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub restarts: Option<u32>,
+    /// Since when neither the queue nor anything else tells of it, while it should be there.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub unconfirmed_since: Option<Time>,
+    /// When cancelling it alone was asked for, while that is not settled.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub cancel_requested_at: Option<Time>,
     /// Why it failed or who cancelled it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub cause: Option<Cause>,

@@ -2,6 +2,7 @@
 
 mod clusters;
 mod comparison;
+mod members;
 
 use jiff::Timestamp;
 
@@ -93,6 +94,9 @@ pub fn job(job: &Job, sight: Sight) -> wire::Job {
         scratch_dir: job.spec.scratch_dir.to_string(),
         resources: resources(&job.spec.resources),
         launch: job.spec.launch.clone(),
+        array: job.spec.array.as_ref().map(ToString::to_string),
+        member_counts: job.member_counts().map(members::counts),
+        members: None,
         attempt: attempt.map_or(0, |attempt| attempt.n),
         attempts: job.attempts.iter().map(an_attempt).collect(),
         cancel_requested_at: job.cancel_asked.map(Time),
@@ -109,6 +113,14 @@ pub fn job(job: &Job, sight: Sight) -> wire::Job {
             bytes: 0,
             reason: None,
         },
+    }
+}
+
+/// A job with the members of an array.
+pub fn whole_job(whole: &Job, sight: Sight) -> wire::Job {
+    wire::Job {
+        members: members::all(whole),
+        ..job(whole, sight)
     }
 }
 
@@ -138,13 +150,12 @@ fn an_attempt(attempt: &job::Attempt) -> wire::Attempt {
         submitted_at: attempt.submitted.map(Time),
         started_at: attempt.started.map(Time),
         ended_at: attempt.ended.map(Time),
-        outcome: attempt.outcome.as_ref().map(|outcome| match outcome {
-            Outcome::Completed => wire::Status::Completed,
-            Outcome::Failed { .. } => wire::Status::Failed,
-            Outcome::Cancelled { .. } => wire::Status::Cancelled,
-            Outcome::Unknown => wire::Status::Unknown,
-        }),
+        outcome: attempt
+            .outcome
+            .as_ref()
+            .map(|outcome| status(outcome.status())),
         cause: attempt.outcome.as_ref().and_then(cause),
+        member_counts: attempt.members.map(members::counts),
     }
 }
 
@@ -153,7 +164,7 @@ fn cause(outcome: &Outcome) -> Option<wire::Cause> {
     let (code, text) = match outcome {
         Outcome::Completed | Outcome::Unknown => return None,
         Outcome::Cancelled { by } => (Code::Cancelled, format!("It was cancelled by {by}.")),
-        Outcome::Failed { cause } => match cause {
+        Outcome::Failed { cause: found } => match found {
             Cause::ExitCode { code, signal } => {
                 let text = match (code, signal) {
                     (_, Some(signal)) => format!("The job script was ended by signal {signal}."),
@@ -185,6 +196,21 @@ fn cause(outcome: &Outcome) -> Option<wire::Cause> {
                 Code::Vanished,
                 format!("Its processes are gone without a trace of their end: {detail}."),
             ),
+            Cause::Members {
+                failed,
+                of,
+                first,
+                reason,
+            } => {
+                let why = cause(&Outcome::Failed {
+                    cause: Cause::clone(reason),
+                })?;
+                let text = format!(
+                    "{failed} of {of} members failed. Member {first}: {}",
+                    why.text
+                );
+                (why.code, text)
+            }
         },
     };
     Some(wire::Cause { code, text })
@@ -285,6 +311,7 @@ pub fn create_asked(params: wire::CreateJobParams) -> CreateJob {
         resources: resources_asked(params.resources.unwrap_or_default()),
         launch: params.launch,
         inputs: params.inputs.unwrap_or_default(),
+        array: params.array,
         labels: params.labels.unwrap_or_default(),
         idempotency_key: params.idempotency_key,
     }

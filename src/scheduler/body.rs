@@ -162,6 +162,8 @@ pub(super) fn command_line(launch: &Launch, counts: &Counts) -> String {
         ("{cores}", cores),
         ("{ntasks}", ntasks),
         ("{nodes}", nodes),
+        // Digits; braces, so that a name may go on behind it.
+        ("{index}", "${NAMDRUNNER_INDEX}".to_owned()),
     ];
     let mut text = String::new();
     let mut rest = launch.command.as_str();

@@ -171,6 +171,7 @@ pub(super) fn launch() -> Launch {
         },
         setup: Vec::new(),
         slurm_setup: Vec::new(),
+        array: None,
         command: "namd3 +p{cores} {config} >{log}".into(),
         requeue: false,
         max_running: 1,

@@ -8,7 +8,8 @@ use super::fake::{launch, shells};
 use super::slurm::Slurm;
 use super::survey::SurveyAsk;
 use super::{
-    CancelTarget, Launch, LostAttempt, Resources, Scheduler, SchedulerId, Tag, Watch, Watched,
+    Array, CancelTarget, Launch, LostAttempt, Resources, Scheduler, SchedulerId, Tag, Watch,
+    Watched,
 };
 use crate::shell::RemotePath;
 
@@ -42,6 +43,15 @@ fn full() -> Launch {
     }
 }
 
+/// A launch of an array.
+fn array() -> Launch {
+    Launch {
+        array: Some(Array::parse("0-9%4").unwrap()),
+        command: "namd3 +p{cores} --seed {index} {config} >{log}".into(),
+        ..launch()
+    }
+}
+
 fn watch() -> Watch {
     Watch {
         jobs: vec![Watched {
@@ -50,6 +60,7 @@ fn watch() -> Watch {
             tag: Tag::parse("k3j5h2g8").unwrap(),
             submitted: jiff::Timestamp::UNIX_EPOCH,
             settled: false,
+            open: None,
         }],
         slurm_setup: vec!["module load slurm".into()],
         nonce: "n0nce".into(),
@@ -117,6 +128,10 @@ fn all() -> Vec<(&'static str, String)> {
         ),
     ];
     for (scheduler, names) in schedulers {
+        if names[0] == "slurm-job" {
+            scripts.push(("slurm-array-job", scheduler.script(&array())));
+            scripts.push(("slurm-array-submit", scheduler.submit(&array()).script));
+        }
         let texts = [
             scheduler.script(&launch()),
             scheduler.script(&full()),
@@ -181,7 +196,7 @@ const EXPECTED: &str = "2034,2154,2046,2086,2016,2089,2090,2015,1090,1091,2317,2
 #[ignore = "needs tests/run.sh"]
 fn shellcheck_finds_nothing_unexpected() {
     for (name, text) in all() {
-        let shell = if name.starts_with("slurm-job") {
+        let shell = if name.starts_with("slurm") && name.contains("job") {
             "bash"
         } else {
             "sh"

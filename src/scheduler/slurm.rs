@@ -8,6 +8,7 @@ mod cancel;
 mod find;
 mod handmade;
 mod list;
+mod members;
 mod options;
 mod query;
 pub mod reasons;
@@ -17,6 +18,8 @@ mod states;
 mod submit;
 mod text;
 
+#[cfg(test)]
+mod array_tests;
 #[cfg(test)]
 mod cluster_tests;
 #[cfg(test)]
@@ -92,7 +95,7 @@ impl Scheduler for Slurm {
 
 /// What Slurm's commands read from the environment and would answer differently for. A
 /// `SQUEUE_PARTITION` in somebody's start-up file would make jobs look gone.
-const QUERY_ENVIRONMENT: &str = "SQUEUE_ACCOUNT SQUEUE_ALL SQUEUE_ARRAY SQUEUE_FEDERATION SQUEUE_FORMAT SQUEUE_FORMAT2 SQUEUE_LICENSES SQUEUE_LOCAL SQUEUE_NAMES SQUEUE_PARTITION SQUEUE_PRIORITY SQUEUE_QOS SQUEUE_SIBLING SQUEUE_SORT SQUEUE_STATES SQUEUE_USERS SLURM_BITSTR_LEN SACCT_FEDERATION SACCT_FORMAT SACCT_LOCAL SLURM_DEBUG";
+const QUERY_ENVIRONMENT: &str = "SQUEUE_ACCOUNT SQUEUE_ALL SQUEUE_ARRAY SQUEUE_FEDERATION SQUEUE_FORMAT SQUEUE_FORMAT2 SQUEUE_LICENSES SQUEUE_LOCAL SQUEUE_NAMES SQUEUE_PARTITION SQUEUE_PRIORITY SQUEUE_QOS SQUEUE_SIBLING SQUEUE_SORT SQUEUE_STATES SQUEUE_USERS SACCT_FEDERATION SACCT_FORMAT SACCT_LOCAL SLURM_DEBUG";
 
 /// The beginning of a script that asks: the configured lines, then an environment in which Slurm
 /// answers as expected. (squeue and sacct print local time without an offset; `-S` is local too.)
@@ -101,7 +104,8 @@ fn asking(slurm_setup: &[String]) -> String {
     text.push_str("unset ");
     text.push_str(QUERY_ENVIRONMENT);
     text.push_str(
-        "\nTZ=UTC LC_ALL=C SLURM_TIME_FORMAT=standard\nexport TZ LC_ALL SLURM_TIME_FORMAT\n",
+        // 0: the members of an array that wait are listed in full (squeue(1), ENVIRONMENT VARIABLES).
+        "\nTZ=UTC LC_ALL=C SLURM_TIME_FORMAT=standard SLURM_BITSTR_LEN=0\nexport TZ LC_ALL SLURM_TIME_FORMAT SLURM_BITSTR_LEN\n",
     );
     text
 }

@@ -27,6 +27,7 @@ pub(super) fn command(launch: &Launch, script_name: &str, script: String, send: 
 
 /// What runs on the cluster. One group, so that a text that was cut on its way does nothing.
 fn remote(launch: &Launch, script_name: &str, script_bytes: usize, send: &str) -> String {
+    let array = launch.array.is_some();
     let mut text = String::from("{\ntrap '' HUP PIPE\numask o-w\n");
     text.push_str(&variables(launch, ""));
     text.push_str(&shell(launch.tag.as_str()));
@@ -117,11 +118,11 @@ note "step lock rc=0"
 said=$(printf '%s' "${{script%.}}" 2>&1 >"$control/{script_name}") || failed script $?
 [ "$(($(wc -c <"$control/{script_name}")))" = {script_bytes} ] || {{ said='the job script did not arrive whole'; failed script 1; }}
 if [ -d "$inputs" ]; then
-    said=$(cp -Rpf --reflink=auto "$inputs/." "$work" 2>&1)
+    {into}said=$(cp -Rpf --reflink=auto "$inputs/." "$into" 2>&1)
     rc=$?
-    case $rc$said in 0*) ;; *option*) said=$(cp -Rpf "$inputs/." "$work" 2>&1); rc=$? ;; esac
+    case $rc$said in 0*) ;; *option*) said=$(cp -Rpf "$inputs/." "$into" 2>&1); rc=$? ;; esac
     [ $rc = 0 ] || failed mirror $rc
-    note 'step mirror rc=0'
+{read_only}    note 'step mirror rc=0'
 else
     said="$inputs is not there"
     failed mirror 1
@@ -135,7 +136,22 @@ fi
         )),
         asked = quote(&launch.asked),
         take_over = if launch.take_over { "yes" } else { "no" },
+        // Members make their trees themselves when they start, from this one copy: so a submission
+        // takes as long for ten thousand of them as for one, and what never runs costs nothing.
+        into = if array {
+            format!(
+                "into=$work/{INPUT_FILES}\n    said=$(mkdir -p \"$into\" 2>&1) || failed mirror $?\n    "
+            )
+        } else {
+            "into=$work\n    ".to_owned()
+        },
+        read_only = if array {
+            "    said=$(find \"$into\" -type f -exec chmod a-w {} + 2>&1) || failed mirror $?\n"
+        } else {
+            ""
+        },
         output_dirs = output_dirs(launch, "work")
+            .filter(|_| !array)
             .map(|dirs| format!("said=$({dirs} 2>&1) || failed output_dirs $?\n"))
             .unwrap_or_default(),
     );

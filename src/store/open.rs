@@ -15,10 +15,13 @@ use super::{FILE, Journal, Options, Result, Store, filesystem};
 use crate::error::{Error, ErrorKind};
 
 /// The schema, append-only: each file brings the database from the version before to its own.
-const STEPS: &[M<'_>] = &[M::up(include_str!("migrations/0001_jobs.sql"))];
+const STEPS: &[M<'_>] = &[
+    M::up(include_str!("migrations/0001_jobs.sql")),
+    M::up(include_str!("migrations/0002_members.sql")),
+];
 
 /// The schema version this program writes, and the newest it reads (`PRAGMA user_version`).
-pub const SCHEMA: i64 = 1;
+pub const SCHEMA: i64 = 2;
 
 /// `PRAGMA application_id` of our databases: the letters `NAMD`.
 const APPLICATION: i64 = 0x4E41_4D44;

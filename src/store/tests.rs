@@ -5,6 +5,7 @@ mod figures;
 mod kept;
 mod killed;
 mod lists;
+mod members;
 mod numbers;
 mod together;
 
@@ -57,6 +58,7 @@ fn job(n: u32) -> Job {
             ..Resources::default()
         },
         launch: None,
+        array: None,
         labels: BTreeMap::from([("study".into(), format!("Größe {n}"))]),
         idempotency_key: None,
         total_steps: Some(50_000),

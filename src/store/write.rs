@@ -6,6 +6,7 @@ use rusqlite::{Connection, OptionalExtension, params};
 use super::fault::Fault;
 use super::{ClusterFacts, Result, Store, StoredProgress, row};
 use crate::error::{Error, ErrorKind};
+use crate::job::members::Members;
 use crate::job::state::Change;
 use crate::job::{Job, JobId, Status};
 
@@ -46,7 +47,9 @@ impl Store {
     ///
     /// All of it happens under the database's write lock, so no other process comes in between. An
     /// error of `f` is passed on, and nothing is written; the same if `f` has no news. The change is
-    /// returned as it is told: a job that becomes visible comes from nothing, whatever `f` thought.
+    /// returned as it is told: a job that becomes visible comes from nothing, whatever `f` thought, and
+    /// of an array there are counts only. (`f` is given its members, and what it changes of them is
+    /// written.)
     pub fn update(
         &self,
         id: &JobId,
@@ -183,7 +186,8 @@ fn apply(
     id: &JobId,
     f: impl FnOnce(&Job) -> Result<Option<Change>, Error>,
 ) -> Result<Updated, Fault> {
-    let before = super::read::job(db, id)?.ok_or_else(|| not_found(id))?;
+    let mut before = super::read::job(db, id)?.ok_or_else(|| not_found(id))?;
+    before.members = super::members::of(db, &before)?;
     let Some(mut change) = f(&before)? else {
         return Ok(None);
     };
@@ -199,6 +203,9 @@ fn apply(
         change.seconds_in_from = 0;
     }
     row::update(db, &before, &change.job)?;
+    super::members::update(db, &before, &change.job)?;
+    // What is told of a change holds counts only.
+    change.job.members = Members::default();
     let seq = log(db, &change)?;
     Ok(Some((seq, change)))
 }

@@ -118,6 +118,7 @@ pub fn fill(data: &Path, numbers: Range<usize>, cluster: &str, root: &str) -> Ve
                 scratch_dir: root.join(id.as_str()).unwrap(),
                 resources: Resources::default(),
                 launch: None,
+                array: None,
                 labels: BTreeMap::new(),
                 idempotency_key: None,
                 total_steps: Some(500_000),

@@ -1,5 +1,6 @@
 //! Promises kept on a real Slurm behind a real sshd, over the real wire. Run by `tests/run.sh`.
 
+mod arrays;
 mod disks;
 mod faults;
 mod life;

@@ -63,7 +63,7 @@ impl Disk {
     fn try_survey(&self, config: &str, inputs: &[&str]) -> Result<Survey> {
         let config = self.path(config);
         let inputs: Vec<String> = inputs.iter().map(|&input| input.to_owned()).collect();
-        within_a_minute(move || survey(&config, &inputs))
+        within_a_minute(move || survey(&config, &inputs, None))
     }
 
     fn survey(&self, config: &str, inputs: &[&str]) -> Survey {
@@ -621,12 +621,12 @@ fn a_config_that_cannot_be_one_is_refused() {
         assert!(error.message.contains(part), "{config}: {}", error.message);
     }
     for config in ["run.namd", "./run.namd", "", "~/run.namd"] {
-        let error = survey(Path::new(config), &[]).unwrap_err();
+        let error = survey(Path::new(config), &[], None).unwrap_err();
         assert_eq!(error.kind, ErrorKind::InvalidParams, "{config}");
         assert_eq!(error.kind.code(), -32602);
     }
     for config in ["/", "/tmp/.."] {
-        assert!(survey(Path::new(config), &[]).is_err(), "{config}");
+        assert!(survey(Path::new(config), &[], None).is_err(), "{config}");
     }
 }
 
@@ -739,7 +739,7 @@ fn names_that_are_not_utf8_are_refused() {
     }
     let config = disk.path("run").join(OsStr::from_bytes(b"r\xfcn.namd"));
     fs::write(&config, "run 1\n").unwrap();
-    let error = survey(&config, &[]).unwrap_err();
+    let error = survey(&config, &[], None).unwrap_err();
     assert_eq!(error.kind, ErrorKind::ConfigNotReadable);
     assert!(error.message.contains("not UTF-8"), "{}", error.message);
 }

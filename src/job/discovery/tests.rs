@@ -44,6 +44,7 @@ fn made() -> Job {
         labels: BTreeMap::from([("study".into(), "Größe".into())]),
         idempotency_key: Some("key".into()),
         total_steps: Some(5000),
+        array: None,
     };
     Job::new(id, spec, JobState::Created, at(0))
 }

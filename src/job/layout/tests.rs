@@ -31,6 +31,7 @@ fn job(project_root: &str, scratch_root: &str) -> Job {
         scratch_dir: job_dir(&path(scratch_root), &id).unwrap(),
         resources: Resources::default(),
         launch: None,
+        array: None,
         labels: BTreeMap::new(),
         idempotency_key: None,
         total_steps: None,

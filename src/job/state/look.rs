@@ -8,7 +8,7 @@ use crate::job::{Absence, Cause, Job, JobState, Outcome, Status};
 use crate::scheduler::{End, Report, RunPhase, Seen, Source};
 
 /// Who cancelled, when no source names anybody.
-const SOMEBODY: &str = "somebody else";
+pub(super) const SOMEBODY: &str = "somebody else";
 
 /// Takes over a value that was reported.
 fn replace<T: Clone>(known: &mut Option<T>, said: Option<&T>) {
@@ -221,7 +221,7 @@ impl Job {
         }
     }
 
-    fn end(&mut self, outcome: Outcome, ended: Timestamp) {
+    pub(super) fn end(&mut self, outcome: Outcome, ended: Timestamp) {
         // A cancellation that lost the race against the job's own end has nothing more to do.
         self.cancel_asked = None;
         self.absence = None;
@@ -312,7 +312,7 @@ impl Job {
     }
 
     /// One more whole answer without the job. UNKNOWN (or preempted for good) by the rule only.
-    fn count_absence(
+    pub(super) fn count_absence(
         &mut self,
         rule: AbsenceRule,
         now: Timestamp,

@@ -4,6 +4,7 @@
 mod absence;
 mod any_life;
 mod ends;
+mod members;
 mod submission;
 
 use super::*;
@@ -41,6 +42,7 @@ fn uploading() -> Job {
         scratch_dir: dir("/scratch"),
         resources: Resources::default(),
         launch: None,
+        array: None,
         labels: BTreeMap::new(),
         idempotency_key: None,
         total_steps: None,

@@ -330,7 +330,7 @@ impl Machine<'_> {
             Read::Perhaps(why) => self.because(&why),
             Read::Missing => {
                 if index.is_some() && array.trim_start_matches(':') == "env" {
-                    return match self.facts.environment(index.unwrap_or("")) {
+                    return match self.environment(index.unwrap_or("")) {
                         Some(_) => Value::truth(true),
                         None => self.unknown(format!(
                             "the environment variable {} is that of the machine the job runs on",

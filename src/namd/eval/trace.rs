@@ -159,6 +159,8 @@ pub(in crate::namd) struct Trace {
     pub asides: Vec<Aside>,
     /// Paths still to be looked at.
     pub needs: BTreeSet<(String, Want)>,
+    /// Variables of the environment that were asked for.
+    pub asked_environment: BTreeSet<String>,
     /// NAMD's startup was reached.
     pub started: bool,
     /// The directory at startup, if it is known.

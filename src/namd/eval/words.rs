@@ -156,8 +156,8 @@ impl Machine<'_> {
     pub(super) fn given(&mut self, name: &str, index: Option<&str>) -> Option<Value> {
         let name = name.trim_start_matches(':');
         match (name, index) {
-            ("env", Some(index)) => Some(match self.facts.environment(index) {
-                Some(value) => Value::known(value),
+            ("env", Some(index)) => Some(match self.environment(index) {
+                Some(value) => Value::known(value.as_str()),
                 None => self.unknown(format!(
                     "the environment variable {index} is that of the machine the job runs on"
                 )),
@@ -173,6 +173,13 @@ impl Machine<'_> {
             ) => Some(self.unknown(format!("`${name}` is set by the NAMD that runs the job"))),
             _ => None,
         }
+    }
+
+    /// A variable of the environment the job will run in, if it is known; that it was asked for is
+    /// remembered.
+    pub(super) fn environment(&mut self, name: &str) -> Option<String> {
+        self.trace.asked_environment.insert(name.to_owned());
+        self.facts.environment(name).map(str::to_owned)
     }
 
     /// Sets a variable by its full name, element included.

@@ -47,6 +47,7 @@ fn watch(launch: &Launch, id: &SchedulerId) -> Watch {
             tag: launch.tag.clone(),
             submitted: jiff::Timestamp::UNIX_EPOCH,
             settled: false,
+            open: None,
         }],
         slurm_setup: Vec::new(),
         nonce: "n1".into(),

@@ -114,6 +114,7 @@ fn watch(launch: &Launch, id: &SchedulerId) -> Watch {
             tag: launch.tag.clone(),
             submitted: Timestamp::now(),
             settled: false,
+            open: None,
         }],
         slurm_setup: Vec::new(),
         nonce: "t1".into(),

@@ -11,7 +11,9 @@ use super::query::health;
 use super::rows::as_recorded;
 use super::text::slurm_time;
 use crate::scheduler::frame::{Part, SENTINEL, parts};
-use crate::scheduler::{FoundAttempt, LostAttempt, SchedulerId, Source, SourceHealth, trace};
+use crate::scheduler::{
+    FoundAttempt, IdPart, LostAttempt, SchedulerId, Source, SourceHealth, trace,
+};
 use crate::shell::{Command, Output};
 
 /// How much earlier than our clock says the records are searched: clocks differ.
@@ -118,7 +120,11 @@ pub(super) fn parse(lost: &[LostAttempt], output: &Output) -> Vec<FoundAttempt> 
 fn by_row(attempt: &LostAttempt, part: &Part<'_>, source: Source) -> Option<FoundAttempt> {
     let comment = format!("|namdrunner:{}|", attempt.tag.as_str());
     part.lines.iter().rev().find_map(|line| {
-        let id = SchedulerId::parse(line.split('|').next()?).ok()?;
+        // The row may be a member's; what was submitted is the whole.
+        let id = SchedulerId {
+            part: IdPart::Whole,
+            ..SchedulerId::parse(line.split('|').next()?).ok()?
+        };
         let ends_in = |dir: &str| {
             line.strip_suffix(dir)
                 .is_some_and(|before| before.ends_with('|'))

@@ -73,6 +73,9 @@ pub(super) fn options(launch: &Launch) -> Vec<Opt> {
         own("output", Some(output_file(launch)), "SBATCH_OUTPUT"),
         own(requeue, None, "SBATCH_REQUEUE SBATCH_NO_REQUEUE"),
     ];
+    if let Some(array) = &launch.array {
+        options.push(own("array", Some(array.to_string()), "SBATCH_ARRAY_INX"));
+    }
     if launch.requeue {
         // The first run's words are worth keeping.
         options.push(own("open-mode", Some("append".into()), "SBATCH_OPEN_MODE"));
@@ -138,8 +141,13 @@ pub(super) fn overriding_variables(launch: &Launch) -> String {
 /// no patterns at all, and loses its single backslashes (sbatch(1), FILENAME PATTERN).
 fn output_file(launch: &Launch) -> String {
     let dir = format!("{}/{CONTROL}", launch.work_dir);
-    if dir.contains('\\') {
+    if dir.contains('\\') && launch.array.is_some() {
+        // One file for all would keep the words of one. NAMD's own log is not concerned.
+        "/dev/null".to_owned()
+    } else if dir.contains('\\') {
         format!("{}/slurm.out", dir.replace('\\', r"\\"))
+    } else if launch.array.is_some() {
+        format!("{}/slurm-%A_%a.out", dir.replace('%', "%%"))
     } else {
         format!("{}/slurm-%j.out", dir.replace('%', "%%"))
     }
@@ -166,7 +174,7 @@ const RESERVED: &[(&str, &str, &str)] = &[
     (
         "array",
         "a",
-        "a job is one run here; make several jobs instead",
+        "give `array` to createJob instead: each member gets a directory of its own",
     ),
     ("chdir", "D", "NAMDRunner decides where the job runs"),
     ("workdir", "D", "NAMDRunner decides where the job runs"),

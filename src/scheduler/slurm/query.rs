@@ -3,17 +3,27 @@
 //! squeue is asked for all jobs of the user (`-j` with a lone purged id is an error, and 10,000 ids
 //! do not fit one argument), and the answer is cut down to the watched ones on the cluster. Only
 //! for jobs that are missing there, or have ended, sacct is asked by id and the end marker is read.
+//!
+//! Of an array the members count one by one. Its ended members stay in the queue for a while, up to
+//! thousands of rows: those that are known to have ended are left out on the cluster. sacct has a
+//! record for each member that started; members that wait, or were cancelled waiting, share one that
+//! is found by the array's number only.
 
-use std::collections::{HashMap, HashSet};
-use std::fmt::Write as _;
+mod script;
 
-use super::asking;
+use std::collections::{BTreeMap, HashMap, HashSet};
+
+use super::members;
 use super::rows::{AccountRow, QueueRow, derive};
-use super::states::ending_words;
-use crate::scheduler::control::{CONTROL, ExitMark, epoch};
-use crate::scheduler::frame::{self, Part, SENTINEL, parts};
-use crate::scheduler::{End, Exit, Query, Report, Seen, Source, SourceHealth, Watch, Watched};
-use crate::shell::{Command, Output};
+use crate::scheduler::control::{ExitMark, epoch};
+use crate::scheduler::frame::{self, Part, parts};
+use crate::scheduler::{
+    End, Exit, IdPart, MembersSeen, Query, Report, SchedulerId, Seen, Source, SourceHealth, Watch,
+    Watched,
+};
+use crate::shell::Output;
+
+pub(super) use script::query;
 
 /// squeue's fields. Free text comes last: `%r` holds blanks, `%k` and `%Z` anything.
 pub(super) const QUEUE_FIELDS: &str = "%i|%T|%l|%S|%e|%V|%P|%N|%r|%k|%Z";
@@ -24,107 +34,6 @@ pub(super) const QUEUE_FIELD_COUNT: usize = 11;
 pub(super) const ACCOUNT_FIELDS: &str = "JobID,State,ExitCode,DerivedExitCode,Submit,Start,End,Elapsed,TimelimitRaw,Partition,NodeList,MaxRSS,ReqMem,WorkDir";
 /// How many there are.
 pub(super) const ACCOUNT_FIELD_COUNT: usize = 14;
-/// How many ids one sacct is asked for: far below the 128 KiB of one argument.
-const CHUNK: usize = 500;
-
-/// The command. Its input is the list of jobs, a line each.
-pub(super) fn query(watch: &Watch) -> Command {
-    let mut list = String::new();
-    for job in &watch.jobs {
-        let _ = writeln!(
-            list,
-            "{}\t{}\t{}\t{}\t{}",
-            job.id.cluster.as_deref().unwrap_or("-"),
-            job.id.base,
-            if job.settled { "settled" } else { "live" },
-            job.tag.as_str(),
-            job.work_dir
-        );
-    }
-    Command::read("query", remote(watch)).with_input(list)
-}
-
-/// What runs on the cluster: an awk program that runs squeue, then sacct where needed, and reads the
-/// markers itself. Started once whatever the number of jobs.
-fn remote(watch: &Watch) -> String {
-    let nonce = frame::nonce(&watch.nonce);
-    let ends: Vec<&str> = ending_words().collect();
-    format!(
-        r#"{{
-{asking}uid=$(id -u)
-printf '\n{SENTINEL} {nonce} begin clock\n|%s\n{SENTINEL} {nonce} end clock lines=1\n' "$(date '+%s %N')"
-awk -F '\t' -v uid="$uid" -v ends=' {ends} ' '
-function head(name) {{ print "{SENTINEL} {nonce} begin " name; lines = 0; err = ""; rc = ""; rows = 0; odd = 0; own = 0 }}
-function tail(name) {{ print "{SENTINEL} {nonce} end " name " rc=" rc " rows=" rows " odd=" odd " ours=" own " lines=" lines " err=" substr(err, 1, 300) }}
-function say(text) {{ print "|" text; lines++ }}
-function row(line, fields) {{
-    if (line ~ /^= [0-9]+$/) {{ rc = substr(line, 3); return 0 }}
-    if (line !~ /^[0-9]/) {{
-        if (line != "" && line !~ /^CLUSTER: / && (err == "" || (err !~ /error/ && line ~ /error/))) err = line
-        return 0
-    }}
-    rows++
-    if (split(line, f, "|") < fields) {{ odd++; return 0 }}
-    base = f[1]; sub(/[^0-9].*/, "", base)
-    return ((c, base) in dir)
-}}
-function ask(c, ids) {{
-    if (ids == "" || stop) return
-    head("sacct " c)
-    cmd = "sacct" (c == "-" ? "" : " -M " c) " -D -P -n -u " uid " -j " ids " -o {ACCOUNT_FIELDS} 2>&1; echo \"= $?\""
-    while ((cmd | getline line) > 0) if (row(line, {ACCOUNT_FIELD_COUNT})) say(line)
-    close(cmd)
-    tail("sacct " c)
-    if (rc != 0) stop = 1
-}}
-{{
-    dir[$1, $2] = $5; tag[$1, $2] = $4; live[$1, $2] = ($3 == "live")
-    if (!($1 in known)) {{ known[$1] = 1; clusters[++nc] = $1 }}
-    jobs[++nj] = $1; bases[nj] = $2
-}}
-END {{
-    for (i = 1; i <= nc; i++) {{
-        c = clusters[i]
-        head("squeue " c)
-        cmd = "squeue" (c == "-" ? "" : " -M " c) " -h -t all -u " uid " -o \"{QUEUE_FIELDS}\" 2>&1; echo \"= $?\""
-        while ((cmd | getline line) > 0) if (row(line, {QUEUE_FIELD_COUNT})) {{
-            ended = index(ends, " " f[2] " ")
-            d = dir[c, base]
-            ours = (substr(line, length(line) - length(d)) == "|" d || index(line, "|namdrunner:" tag[c, base] "|"))
-            if (ours && !ended) waits[c, base] = 1
-            if (live[c, base] || (ours && !ended)) {{ say(line); own += ours }}
-        }}
-        close(cmd)
-        tail("squeue " c)
-        whole[c] = (rc == "0" && !odd && (rows || err !~ /error/))
-        if (i == 1) {{ "date \"+%s %N\"" | getline line; head("clock2"); say(line); tail("clock2") }}
-    }}
-    for (i = 1; i <= nc; i++) {{
-        c = clusters[i]; ids = ""; n = 0
-        if (!whole[c]) continue
-        for (j = 1; j <= nj; j++) {{
-            if (jobs[j] != c || !live[c, bases[j]] || ((c, bases[j]) in waits)) continue
-            look[++nl] = j
-            ids = ids (n++ ? "," : "") bases[j]
-            if (n == {CHUNK}) {{ ask(c, ids); ids = ""; n = 0 }}
-        }}
-        ask(c, ids)
-    }}
-    head("markers")
-    rc = 0
-    for (i = 1; i <= nl; i++) {{
-        c = jobs[look[i]]; base = bases[look[i]]; file = dir[c, base] "/{CONTROL}/exit"; line = ""
-        if ((getline line < file) > 0) say(c " " base " " line)
-        close(file)
-    }}
-    tail("markers")
-}}'
-}}
-"#,
-        asking = asking(&watch.slurm_setup),
-        ends = ends.join(" "),
-    )
-}
 
 /// What squeue's or sacct's part says about its source's health.
 pub(super) fn health(part: &Part<'_>, program: &str) -> SourceHealth {
@@ -258,9 +167,50 @@ pub(super) fn parse(watch: &Watch, output: &Output) -> Query {
         .0
         .zip(clocks.1)
         .and_then(|(from, to)| between(from, to));
+    let mut markers: HashMap<SchedulerId, BTreeMap<u32, Report>> = HashMap::new();
+    query.reports.retain(|report| {
+        let key = (report.id.cluster.as_deref().unwrap_or("-"), report.id.base);
+        match (&report.id.part, by_key.get(&key)) {
+            (IdPart::Member(member), Some(job)) if job.open.is_some() => {
+                let id = job.id.clone();
+                let of_job = markers.entry(id.clone()).or_default();
+                of_job.insert(
+                    *member,
+                    Report {
+                        id,
+                        ..report.clone()
+                    },
+                );
+                false
+            }
+            _ => true,
+        }
+    });
     let mut asked_for_more = false;
     for job in &watch.jobs {
         let rows = queue.get(&key(job)).map_or(&[][..], Vec::as_slice);
+        if job.open.is_some() {
+            let seen = members::seen(
+                job,
+                &members::Rows {
+                    queue: rows,
+                    records: records.get(&key(job)).map_or(&[][..], Vec::as_slice),
+                    markers: markers.get(&job.id),
+                    queue_whole: whole_clusters.contains(&key(job).0),
+                    records_whole: query.sacct.is_ok() && query.marker.is_ok(),
+                },
+            );
+            let waits = |one: &MembersSeen| {
+                let queue = one
+                    .reports
+                    .iter()
+                    .find(|report| report.source == Source::Squeue);
+                queue.is_some_and(|report| !matches!(report.state, Seen::Ended(_)))
+            };
+            asked_for_more |= !job.settled && query.squeue.is_ok() && !seen.iter().all(waits);
+            query.members.extend(seen);
+            continue;
+        }
         let open = rows.iter().any(|row| !row.has_ended());
         if job.settled {
             if open && let Some(report) = derive(job, Source::Squeue, rows) {
@@ -384,13 +334,21 @@ fn account_rows<'a>(
 /// The report of one marker line: `<cluster> <id> <the marker>`.
 fn marker(line: &str, by_key: &HashMap<Key<'_>, &Watched>) -> Option<Report> {
     let (cluster, rest) = line.split_once(' ')?;
-    let (base, text) = rest.split_once(' ')?;
-    let job = by_key.get(&(cluster, base.parse().ok()?))?;
+    let (id, text) = rest.split_once(' ')?;
+    let part = SchedulerId::parse(id).ok()?;
+    let job = by_key.get(&(cluster, part.base))?;
     let mark = ExitMark::parse(text)?;
-    if mark.tag != job.tag || mark.id != base {
+    if mark.tag != job.tag || mark.id != id {
         return None;
     }
     Some(Report {
+        id: SchedulerId {
+            part: match part.part {
+                IdPart::Member(member) => IdPart::Member(member),
+                _ => job.id.part.clone(),
+            },
+            ..job.id.clone()
+        },
         state: Seen::Ended(if mark.code == 0 && mark.signal == 0 {
             End::Completed
         } else {

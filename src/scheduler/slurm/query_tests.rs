@@ -23,6 +23,7 @@ fn watched(id: &str, work_dir: &str, tag: &str) -> Watched {
         tag: Tag::parse(tag).unwrap(),
         submitted: "2026-11-23T21:50:29Z".parse::<Timestamp>().unwrap(),
         settled: false,
+        open: None,
     }
 }
 

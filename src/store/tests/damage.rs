@@ -177,7 +177,11 @@ fn a_newer_schema() {
     raw(dir.path())
         .pragma_update(None, "user_version", SCHEMA + 1)
         .unwrap();
-    refused(dir.path(), ErrorKind::StoreTooNew, "has schema 2");
+    refused(
+        dir.path(),
+        ErrorKind::StoreTooNew,
+        &format!("has schema {}", SCHEMA + 1),
+    );
 }
 
 #[test]
@@ -192,7 +196,11 @@ fn a_newer_schema_that_is_still_in_the_log() {
     for name in [FILE.to_owned(), format!("{FILE}-wal")] {
         fs::copy(dir.path().join(&name), crashed.path().join(&name)).unwrap();
     }
-    refused(crashed.path(), ErrorKind::StoreTooNew, "has schema 2");
+    refused(
+        crashed.path(),
+        ErrorKind::StoreTooNew,
+        &format!("has schema {}", SCHEMA + 1),
+    );
 }
 
 #[test]

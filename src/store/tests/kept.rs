@@ -107,7 +107,7 @@ fn fields_of_a_newer_program_do_no_harm() {
         .write(|db| {
             db.execute(
                 "UPDATE jobs SET document = json_set(document, '$.colour', 'blue',
-                    '$.spec.array', json('[1,2]'), '$.state.deeper', 7)",
+                    '$.spec.shape', json('[1,2]'), '$.state.deeper', 7)",
                 [],
             )?;
             Ok(())

@@ -119,10 +119,10 @@ fn sshd_killed_mid_job_is_noticed_and_repaired() {
 
 /// Kills the program at a named point of a submission, and says what Slurm and the program have in
 /// the end.
-fn killed_at(point: &str) -> (Vec<String>, Vec<String>) {
+fn killed_at(point: &str, more: Value) -> (Vec<String>, Vec<String>) {
     let rig = Rig::new();
     let mut client = rig.client();
-    let id = rig.create(&mut client, "water.namd", json!({}));
+    let id = rig.create(&mut client, "water.namd", more);
     client.close();
     let mut client = rig.client_with(&[("NAMDRUNNER_KILL_AT", point)]);
     client.send_request("submit", json!({ "jobId": id }));
@@ -158,9 +158,20 @@ fn killed_at(point: &str) -> (Vec<String>, Vec<String>) {
 #[ignore = "needs tests/run.sh"]
 fn killed_at_any_point_of_a_submission_it_runs_exactly_once() {
     for point in ["submit-asked", "submit-sent", "submit-answered"] {
-        let (in_slurm, path) = killed_at(point);
+        let (in_slurm, path) = killed_at(point, json!({}));
         assert_eq!(in_slurm.len(), 1, "{point}: Slurm had {in_slurm:?}");
         assert_eq!(path.first().unwrap(), "CREATED", "{point}: {path:?}");
+        assert_eq!(path.last().unwrap(), "COMPLETED", "{point}: {path:?}");
+    }
+}
+
+#[test]
+#[ignore = "needs tests/run.sh"]
+fn killed_at_any_point_of_an_array_s_submission_each_member_runs_exactly_once() {
+    for point in ["submit-sent", "submit-answered"] {
+        let (in_slurm, path) = killed_at(point, json!({ "array": "0-2" }));
+        // Slurm counts the members of one submission.
+        assert_eq!(in_slurm.len(), 3, "{point}: Slurm had {in_slurm:?}");
         assert_eq!(path.last().unwrap(), "COMPLETED", "{point}: {path:?}");
     }
 }

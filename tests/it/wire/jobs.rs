@@ -384,3 +384,45 @@ async fn a_slow_editor_holds_nobody_up_and_misses_nothing() {
     assert_eq!(slow.await.unwrap().code(), 0);
     engine.shut_down().await;
 }
+
+#[tokio::test]
+async fn arrays_need_a_batch_system_and_members_an_array() {
+    let place = Place::new();
+    let mut client = place.client();
+    for method in ["createJob", "previewJob"] {
+        let refused = client
+            .request(
+                method,
+                json!({"configPath": place.config(), "cluster": "local", "array": "0-9%4"}),
+            )
+            .await
+            .unwrap_err();
+        assert_eq!(refused["code"], -32602, "{refused}");
+        let message = refused["message"].as_str().unwrap();
+        assert!(
+            message.starts_with("Parameter `array`: ") && message.contains("no batch system"),
+            "{message}"
+        );
+    }
+    let job = create(&mut client, &place, json!({})).await;
+    assert!(job.get("array").is_none() && job.get("memberCounts").is_none());
+    let refused = client
+        .request("cancel", json!({"jobId": job["jobId"], "members": [0]}))
+        .await
+        .unwrap_err();
+    assert_eq!(refused["code"], -32602, "{refused}");
+    assert!(
+        refused["message"]
+            .as_str()
+            .unwrap()
+            .starts_with("Parameter `members`: ")
+    );
+    let refused = client
+        .request(
+            "updateJob",
+            json!({"jobId": job["jobId"], "launch": "namd3 {config} {index}"}),
+        )
+        .await
+        .unwrap_err();
+    assert_eq!(refused["code"], -32602, "{refused}");
+}

@@ -27,7 +27,7 @@ const WORDS: [&str; 20] = [
     "LEVITATING",
 ];
 
-fn any_report() -> impl Strategy<Value = Report> {
+pub(super) fn any_report() -> impl Strategy<Value = Report> {
     let source = prop_oneof![
         4 => Just(Source::Squeue),
         3 => Just(Source::Sacct),
