@@ -9,6 +9,7 @@ mod links;
 mod polite;
 #[path = "../support/proxy.rs"]
 mod proxy;
+mod reconcile;
 pub mod rig;
 mod storm;
 pub mod tools;

@@ -165,7 +165,10 @@ async fn a_cluster_that_asks_for_a_login_is_left_alone_while_nobody_is_there() {
     let mut second = editor(&rig, |_| {}).await;
     let told = second
         .expect_notification_where("window/logMessage", |told| {
-            told["message"].as_str().unwrap().contains("has asked for a login since")
+            told["message"]
+                .as_str()
+                .unwrap()
+                .contains("has asked for a login since")
         })
         .await;
     let message = told["message"].as_str().unwrap();
@@ -174,7 +177,10 @@ async fn a_cluster_that_asks_for_a_login_is_left_alone_while_nobody_is_there() {
     std::fs::write(&config, good).unwrap();
     let status = json!({"jobId": id, "sync": true});
     second.request("jobStatus", status).await.unwrap();
-    second.request("cancel", json!({"jobId": id})).await.unwrap();
+    second
+        .request("cancel", json!({"jobId": id}))
+        .await
+        .unwrap();
     second
         .expect_notification_where("jobStatusChanged", |told| told["to"] == "CANCELLED")
         .await;
