@@ -3,6 +3,11 @@
 -- Readers ignore fields and show words that they do not know.
 error('Cannot import a meta module')
 
+--- What `adoptJob` takes.
+---@class namdrunner.AdoptJobParams
+---@field cluster string The cluster's name in config.toml.
+---@field slurmJobId string The batch system's id: `1018`, or `1018_3` for a member of an array.
+
 --- One thing to do.
 ---@class namdrunner.Advice
 ---@field code string A word for it: `requestTime`, `submitAgain`, `correct`, …
@@ -147,6 +152,40 @@ error('Cannot import a meta module')
 ---@field tookMs integer How long it took, in milliseconds.
 ---@field error? string Why it failed.
 
+--- One thing that is not as it is known here.
+---@class namdrunner.ComparedItem
+---@field kind namdrunner.ComparedKind What differs.
+---@field jobId? string The job, if it is one of this program's.
+---@field jobName? string Its name.
+---@field slurmJobId? string The batch system's id.
+---@field path? string A directory on the cluster.
+---@field found string What was found: the raw line, or a sentence.
+---@field changed? string What was changed here. Absent: nothing.
+---@field why string Why, and what can be done about it.
+
+--- What differs. Readers show words they do not know.
+---@alias namdrunner.ComparedKind
+---| "statusDiffers" # The batch system says another status than the list. It wins.
+---| "detailsDiffer" # The status is right; something that is told beside it was not.
+---| "jobMissing" # Neither the queue nor another witness holds the job: it is unconfirmed.
+---| "attemptWithoutRow" # An attempt of the job was submitted from elsewhere.
+---| "directoryMissing" # The job's directory below the project root is gone.
+---| "directoryWithoutRow" # A directory with the name of a job, and no such job in the list.
+---| "deletedHere" # The same, of a job that was deleted here.
+---| "unfinishedUpload" # An upload that is not whole.
+---| "submissionOpen" # A submission without an outcome.
+---| "cancellationAsked" # A cancellation that has had no effect yet.
+---| "deletionAsked" # A deletion that has not happened yet.
+---| "jobWithoutRow" # A job in the queue that this program submitted, and no such job in the list.
+---| "foreignJob" # A job of the person's that this program did not submit.
+
+--- How the sources of a comparison answered.
+---@class namdrunner.ComparedSources
+---@field directories namdrunner.SourceStatus The directories below both roots.
+---@field squeue namdrunner.SourceStatus The queue.
+---@field sacct namdrunner.SourceStatus The accounting records; asked only about jobs that the queue does not hold.
+---@field marker namdrunner.SourceStatus The jobs' own end markers; as above.
+
 --- What `connect` takes.
 ---@class namdrunner.ConnectParams
 ---@field cluster string The cluster's name in config.toml.
@@ -193,6 +232,14 @@ error('Cannot import a meta module')
 ---@field advice namdrunner.Advice[] What to do, the best first.
 ---@field range? namdrunner.Range Where in the NAMD config, if it lies there.
 
+--- What `discoverJobs` gives.
+---@class namdrunner.DiscoverJobsResult
+---@field cluster string The cluster.
+---@field at namdrunner.Time When.
+---@field jobs namdrunner.Job[] The jobs that were taken into the list, as they are now.
+---@field items namdrunner.ComparedItem[] What was found and not taken in, and why.
+---@field moreDirectories integer Directories beyond the bound of one look, the oldest ones: not looked at.
+
 --- What `doctor` takes.
 ---@class namdrunner.DoctorParams
 ---@field cluster? string Only this cluster. Absent: all, side by side.
@@ -219,6 +266,11 @@ error('Cannot import a meta module')
 ---@field local string Where it is on this machine.
 ---@field bytes integer Its size in bytes.
 ---@field fetched boolean Whether it was fetched now. Otherwise it was here already, with the size and date it has there.
+
+--- How long a job spent in a status.
+---@class namdrunner.Duration
+---@field status namdrunner.Status The status.
+---@field seconds integer Seconds spent in it.
 
 --- A change of what a job asks for.
 ---@class namdrunner.Edit
@@ -279,7 +331,7 @@ error('Cannot import a meta module')
 ---@field to namdrunner.Status The status after.
 ---@field phase? namdrunner.Phase The finer phase after.
 ---@field source namdrunner.Source Who witnessed it.
----@field evidence? string What the witness said: the raw line, or a few words.
+---@field evidence? string What the witness said: the raw line, or a few words. It is dropped some time after (see `retention` in config.toml).
 ---@field attempt integer The attempt it belongs to; 0 before the first.
 ---@field secondsInFrom integer Seconds spent in the status before.
 
@@ -346,6 +398,8 @@ error('Cannot import a meta module')
 ---@field restarts integer How often the batch system started the newest attempt again under the same id.
 ---@field labels table<string, string> The person's own labels.
 ---@field observed namdrunner.Observed How fresh this knowledge is.
+---@field unconfirmedSince? namdrunner.Time Since when whole answers of the queue lack it, while it is not known what became of it.
+---@field origin? namdrunner.Origin Where it came from. Absent: it was made here.
 ---@field projectDir string Its directory below the cluster's project root.
 ---@field scratchDir string Its directory below the cluster's scratch root; attempts run in numbered directories in it.
 ---@field resources namdrunner.Resources What it asks of the batch system, the cluster's defaults filled in.
@@ -381,6 +435,7 @@ error('Cannot import a meta module')
 --- The history of a job, oldest first.
 ---@class namdrunner.JobHistoryResult
 ---@field entries namdrunner.HistoryEntry[] One entry for each change.
+---@field durations namdrunner.Duration[] How long it spent in each status, all attempts together, in the order it came to them. One that it is in counts until now; an end has no duration.
 
 --- What `jobLog` takes. At most one of `offset` and `tail`; without either the end is given.
 ---@class namdrunner.JobLogParams
@@ -518,7 +573,19 @@ error('Cannot import a meta module')
 ---@class namdrunner.Observed
 ---@field at? namdrunner.Time When the cluster was last asked about it with success.
 ---@field source? namdrunner.Source Who last said something new about it.
+---@field ageSeconds? integer How long ago the cluster was last asked about it with success, in seconds.
 ---@field stale boolean It is older than it should be: the cluster does not answer, or nobody asks.
+
+--- Where a job came from.
+---@class namdrunner.Origin
+---@field kind namdrunner.OriginKind How it came into the list.
+---@field at namdrunner.Time When it was found or adopted.
+---@field script? string Of an adopted job: its script and arguments, as the batch system prints them.
+
+--- How a job came into the list. Readers show words they do not know.
+---@alias namdrunner.OriginKind
+---| "discovered" # It was found in its directories on the cluster: made by another laptop, or with a database that is lost.
+---| "adopted" # It was submitted by hand and adopted. It is followed and can be cancelled; its files are never written or removed, and it cannot be submitted again.
 
 --- The finer truth of a status. Readers show words they do not know.
 ---@alias namdrunner.Phase
@@ -629,6 +696,24 @@ error('Cannot import a meta module')
 ---| "never" # It can never start as it was asked for.
 ---| "unknown" # The word is not known here.
 
+--- What `reconcile` takes.
+---@class namdrunner.ReconcileParams
+---@field cluster string The cluster's name in config.toml.
+---@field dryRun? boolean Change nothing, only tell what would be changed. Absent: no.
+---@field foreign? boolean List the person's other jobs in the queue too, those that this program did not submit. Absent: no, they are only counted.
+
+--- What `reconcile` gives.
+---@class namdrunner.ReconcileResult
+---@field cluster string The cluster.
+---@field at namdrunner.Time When.
+---@field dryRun boolean Nothing was changed: `changed` tells what would be.
+---@field jobs integer Jobs of this cluster in the list here.
+---@field directories integer Job directories there.
+---@field moreDirectories integer Directories beyond the bound of one look, the oldest ones: not looked at.
+---@field foreignJobs integer The person's other jobs in the queue.
+---@field sources namdrunner.ComparedSources How each source answered. One that failed says nothing, and nothing is concluded from that.
+---@field items namdrunner.ComparedItem[] What is not as it is known here, job by job. A job that agrees is not among them.
+
 --- The id of a request.
 ---@alias namdrunner.RequestId integer|string
 
@@ -697,6 +782,7 @@ error('Cannot import a meta module')
 ---| "marker" # The marker files that the job's own script leaves.
 ---| "log" # NAMD's log.
 ---| "user" # The person.
+---| "discovered" # What the job left in its directories on the cluster.
 
 --- How a source answered. Readers show words they do not know.
 ---@alias namdrunner.SourceHealth
@@ -840,6 +926,9 @@ error('Cannot import a meta module')
 ---| "clusterStatus" # namdrunner.ClusterParams -> namdrunner.ClusterStatus. Gives one cluster.
 ---| "connect" # namdrunner.ConnectParams -> namdrunner.ClusterStatus. Connects to a cluster now, instead of when it is needed. Asks the person what the login needs to know, if the client can.
 ---| "disconnect" # namdrunner.ClusterParams -> namdrunner.ClusterStatus. Ends the connection to a cluster. The next need opens a new one.
+---| "reconcile" # namdrunner.ReconcileParams -> namdrunner.ReconcileResult. Compares the list with a cluster: rows, the batch system's records, the remote directories. Where they differ the batch system wins, and the history says so. What has no row is told and left alone. Two remote commands.
+---| "discoverJobs" # namdrunner.ClusterParams -> namdrunner.DiscoverJobsResult. Finds this program's jobs in a cluster's directories — made by another laptop, or with a database that is lost — and takes them into the list with attempts and history. A cluster without jobs is searched by itself when it is first connected. Deleted jobs stay deleted.
+---| "adoptJob" # namdrunner.AdoptJobParams -> namdrunner.JobResult. Takes a job that was submitted by hand into the list: its script, its directory, the NAMD config that the script runs. Only one's own.
 ---| "doctor" # namdrunner.DoctorParams -> namdrunner.DoctorResult. Looks at everything a cluster needs to have — link, commands, roots, launch program — and says what to do about what is missing. A check that fails is told in the result; it is no error of the call.
 
 --- What the server asks of a client that can prompt.

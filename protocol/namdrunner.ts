@@ -4,6 +4,14 @@
 /** The protocol's version. */
 export const PROTOCOL_VERSION = 1;
 
+/** What `adoptJob` takes. */
+export interface AdoptJobParams {
+  /** The cluster's name in config.toml. */
+  cluster: string;
+  /** The batch system's id: `1018`, or `1018_3` for a member of an array. */
+  slurmJobId: string;
+}
+
 /** One thing to do. */
 export interface Advice {
   /** A word for it: `requestTime`, `submitAgain`, `correct`, … */
@@ -251,6 +259,67 @@ export interface ClusterSynced {
   error?: string;
 }
 
+/** One thing that is not as it is known here. */
+export interface ComparedItem {
+  /** What differs. */
+  kind: ComparedKind;
+  /** The job, if it is one of this program's. */
+  jobId?: string;
+  /** Its name. */
+  jobName?: string;
+  /** The batch system's id. */
+  slurmJobId?: string;
+  /** A directory on the cluster. */
+  path?: string;
+  /** What was found: the raw line, or a sentence. */
+  found: string;
+  /** What was changed here. Absent: nothing. */
+  changed?: string;
+  /** Why, and what can be done about it. */
+  why: string;
+}
+
+/** What differs. Readers show words they do not know. */
+export type ComparedKind =
+  /** The batch system says another status than the list. It wins. */
+  | "statusDiffers"
+  /** The status is right; something that is told beside it was not. */
+  | "detailsDiffer"
+  /** Neither the queue nor another witness holds the job: it is unconfirmed. */
+  | "jobMissing"
+  /** An attempt of the job was submitted from elsewhere. */
+  | "attemptWithoutRow"
+  /** The job's directory below the project root is gone. */
+  | "directoryMissing"
+  /** A directory with the name of a job, and no such job in the list. */
+  | "directoryWithoutRow"
+  /** The same, of a job that was deleted here. */
+  | "deletedHere"
+  /** An upload that is not whole. */
+  | "unfinishedUpload"
+  /** A submission without an outcome. */
+  | "submissionOpen"
+  /** A cancellation that has had no effect yet. */
+  | "cancellationAsked"
+  /** A deletion that has not happened yet. */
+  | "deletionAsked"
+  /** A job in the queue that this program submitted, and no such job in the list. */
+  | "jobWithoutRow"
+  /** A job of the person's that this program did not submit. */
+  | "foreignJob";
+
+/** How the sources of a comparison answered. */
+export interface ComparedSources {
+  /** The directories below both roots. */
+  directories: SourceStatus;
+  /** The queue. */
+  squeue: SourceStatus;
+  /** The accounting records; asked only about jobs that the queue does not hold. */
+  sacct: SourceStatus;
+  /** The jobs' own end markers; as above. */
+  marker: SourceStatus;
+}
+
 /** What `connect` takes. */
 export interface ConnectParams {
   /** The cluster's name in config.toml. */
@@ -329,6 +398,20 @@ export interface Diagnosis {
   range?: Range;
 }
 
+/** What `discoverJobs` gives. */
+export interface DiscoverJobsResult {
+  /** The cluster. */
+  cluster: string;
+  /** When. */
+  at: Time;
+  /** The jobs that were taken into the list, as they are now. */
+  jobs: Job[];
+  /** What was found and not taken in, and why. */
+  items: ComparedItem[];
+  /** Directories beyond the bound of one look, the oldest ones: not looked at. */
+  moreDirectories: number;
+}
+
 /** What `doctor` takes. */
 export interface DoctorParams {
   /** Only this cluster. Absent: all, side by side. */
@@ -371,6 +454,14 @@ export interface DownloadedFile {
   bytes: number;
   /** Whether it was fetched now. Otherwise it was here already, with the size and date it has there. */
   fetched: boolean;
+}
+
+/** How long a job spent in a status. */
+export interface Duration {
+  /** The status. */
+  status: Status;
+  /** Seconds spent in it. */
+  seconds: number;
 }
 
 /** A change of what a job asks for. */
@@ -471,7 +562,7 @@ export interface HistoryEntry {
   phase?: Phase;
   /** Who witnessed it. */
   source: Source;
-  /** What the witness said: the raw line, or a few words. */
+  /** What the witness said: the raw line, or a few words. It is dropped some time after (see `retention` in config.toml). */
   evidence?: string;
   /** The attempt it belongs to; 0 before the first. */
   attempt: number;
@@ -590,6 +681,10 @@ export interface Job {
   labels: Record<string, string>;
   /** How fresh this knowledge is. */
   observed: Observed;
+  /** Since when whole answers of the queue lack it, while it is not known what became of it. */
+  unconfirmedSince?: Time;
+  /** Where it came from. Absent: it was made here. */
+  origin?: Origin;
   /** Its directory below the cluster's project root. */
   projectDir: string;
   /** Its directory below the cluster's scratch root; attempts run in numbered directories in it. */
@@ -654,6 +749,8 @@ export interface JobFile {
 export interface JobHistoryResult {
   /** One entry for each change. */
   entries: HistoryEntry[];
+  /** How long it spent in each status, all attempts together, in the order it came to them. One that it is in counts until now; an end has no duration. */
+  durations: Duration[];
 }
 
 /** What `jobLog` takes. At most one of `offset` and `tail`; without either the end is given. */
@@ -890,9 +987,28 @@ export interface Observed {
   at?: Time;
   /** Who last said something new about it. */
   source?: Source;
+  /** How long ago the cluster was last asked about it with success, in seconds. */
+  ageSeconds?: number;
   /** It is older than it should be: the cluster does not answer, or nobody asks. */
   stale: boolean;
 }
+
+/** Where a job came from. */
+export interface Origin {
+  /** How it came into the list. */
+  kind: OriginKind;
+  /** When it was found or adopted. */
+  at: Time;
+  /** Of an adopted job: its script and arguments, as the batch system prints them. */
+  script?: string;
+}
+
+/** How a job came into the list. Readers show words they do not know. */
+export type OriginKind =
+  /** It was found in its directories on the cluster: made by another laptop, or with a database that is lost. */
+  | "discovered"
+  /** It was submitted by hand and adopted. It is followed and can be cancelled; its files are never written or removed, and it cannot be submitted again. */
+  | "adopted";
 
 /** The finer truth of a status. Readers show words they do not know. */
 export type Phase =
@@ -1069,6 +1185,38 @@ export type ReasonClass =
   /** The word is not known here. */
   | "unknown";
 
+/** What `reconcile` takes. */
+export interface ReconcileParams {
+  /** The cluster's name in config.toml. */
+  cluster: string;
+  /** Change nothing, only tell what would be changed. Absent: no. */
+  dryRun?: boolean;
+  /** List the person's other jobs in the queue too, those that this program did not submit. Absent: no, they are only counted. */
+  foreign?: boolean;
+}
+
+/** What `reconcile` gives. */
+export interface ReconcileResult {
+  /** The cluster. */
+  cluster: string;
+  /** When. */
+  at: Time;
+  /** Nothing was changed: `changed` tells what would be. */
+  dryRun: boolean;
+  /** Jobs of this cluster in the list here. */
+  jobs: number;
+  /** Job directories there. */
+  directories: number;
+  /** Directories beyond the bound of one look, the oldest ones: not looked at. */
+  moreDirectories: number;
+  /** The person's other jobs in the queue. */
+  foreignJobs: number;
+  /** How each source answered. One that failed says nothing, and nothing is concluded from that. */
+  sources: ComparedSources;
+  /** What is not as it is known here, job by job. A job that agrees is not among them. */
+  items: ComparedItem[];
+}
+
 /** The id of a request. */
 export type RequestId = number | string;
 
@@ -1183,7 +1331,9 @@ export type Source =
   /** NAMD's log. */
   | "log"
   /** The person. */
-  | "user";
+  | "user"
+  /** What the job left in its directories on the cluster. */
+  | "discovered";
 
 /** How a source answered. Readers show words they do not know. */
 export type SourceHealth =
@@ -1375,6 +1525,12 @@ export interface Requests {
   "connect": { params: ConnectParams; result: ClusterStatus };
   /** Ends the connection to a cluster. The next need opens a new one. */
   "disconnect": { params: ClusterParams; result: ClusterStatus };
+  /** Compares the list with a cluster: rows, the batch system's records, the remote directories. Where they differ the batch system wins, and the history says so. What has no row is told and left alone. Two remote commands. */
+  "reconcile": { params: ReconcileParams; result: ReconcileResult };
+  /** Finds this program's jobs in a cluster's directories — made by another laptop, or with a database that is lost — and takes them into the list with attempts and history. A cluster without jobs is searched by itself when it is first connected. Deleted jobs stay deleted. */
+  "discoverJobs": { params: ClusterParams; result: DiscoverJobsResult };
+  /** Takes a job that was submitted by hand into the list: its script, its directory, the NAMD config that the script runs. Only one's own. */
+  "adoptJob": { params: AdoptJobParams; result: JobResult };
   /** Looks at everything a cluster needs to have — link, commands, roots, launch program — and says what to do about what is missing. A check that fails is told in the result; it is no error of the call. */
   "doctor": { params: DoctorParams; result: DoctorResult };
 }
