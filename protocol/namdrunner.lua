@@ -3,6 +3,13 @@
 -- Readers ignore fields and show words that they do not know.
 error('Cannot import a meta module')
 
+--- One thing to do.
+---@class namdrunner.Advice
+---@field code string A word for it: `requestTime`, `submitAgain`, `correct`, …
+---@field text string What to do.
+---@field safeToRepeat boolean Submitting again after it, with nothing else changed, may well succeed.
+---@field edit? namdrunner.Edit What to change in what the job asks for: give it to `updateJob` as it is.
+
 --- One submission of a job and what came of it.
 ---@class namdrunner.Attempt
 ---@field n integer Its number, from 1.
@@ -49,6 +56,7 @@ error('Cannot import a meta module')
 ---@alias namdrunner.CauseCode
 ---| "exitCode" # The script ended with a non-zero exit code.
 ---| "markerDisagrees" # The batch system said it went well; the job's own end marker says otherwise.
+---| "logDisagrees" # The batch system said it went well; NAMD's log holds a fatal error.
 ---| "timeLimit" # The wall-clock limit was reached.
 ---| "outOfMemory" # It ran out of memory.
 ---| "nodeFail" # A node failed.
@@ -173,6 +181,18 @@ error('Cannot import a meta module')
 ---@field deleted boolean Always true: what could not be deleted is an error.
 ---@field remote string[] The directories that were removed on the cluster.
 
+--- What `diagnose` gives.
+---@class namdrunner.DiagnoseResult
+---@field diagnosis? namdrunner.Diagnosis What is wrong. Absent: nothing that is known.
+
+--- What is wrong with a job, and what to do.
+---@class namdrunner.Diagnosis
+---@field cause string One cause, in a word: `timeLimit`, `inputMissing`, `unstable`, …; `unknown` if nothing shows why. Readers show words they do not know.
+---@field summary string What happened, in a sentence or two.
+---@field evidence namdrunner.Evidence[] The lines that show it.
+---@field advice namdrunner.Advice[] What to do, the best first.
+---@field range? namdrunner.Range Where in the NAMD config, if it lies there.
+
 --- What `doctor` takes.
 ---@class namdrunner.DoctorParams
 ---@field cluster? string Only this cluster. Absent: all, side by side.
@@ -200,6 +220,11 @@ error('Cannot import a meta module')
 ---@field bytes integer Its size in bytes.
 ---@field fetched boolean Whether it was fetched now. Otherwise it was here already, with the size and date it has there.
 
+--- A change of what a job asks for.
+---@class namdrunner.Edit
+---@field walltime? string A wall-clock limit, as Slurm writes it.
+---@field memory? string Memory per node, as Slurm writes it.
+
 --- What an error answer carries in `data`.
 ---@class namdrunner.ErrorData
 ---@field kind string The error's kind, a word to switch on. Readers treat words they do not know by `retryable`.
@@ -215,6 +240,13 @@ error('Cannot import a meta module')
 ---@field message string What happened and why.
 ---@field hint? string What to do.
 ---@field at namdrunner.Time When.
+
+--- A line that shows it.
+---@class namdrunner.Evidence
+---@field source string Who says so: `slurm`, `marker`, `log`, `output`, `config`, `disk`, `observed`.
+---@field text string Its words.
+---@field file? string The file, relative to the attempt's working directory.
+---@field line? integer The line in the file, from 1.
 
 --- What `workspace/executeCommand` takes.
 ---@class namdrunner.ExecuteCommandOptions
@@ -326,6 +358,8 @@ error('Cannot import a meta module')
 ---@field cancelRequestedAt? namdrunner.Time When its cancellation was asked for, while that is not settled.
 ---@field cause? namdrunner.Cause Why it failed or who cancelled it, once it has ended so.
 ---@field errorInfo? namdrunner.ErrorInfo The last thing that went wrong with what was asked, while it still matters.
+---@field progress? namdrunner.JobProgress How far its newest attempt is, by NAMD's log.
+---@field diagnosis? namdrunner.Diagnosis What is wrong with it and what to do (in `jobStatus` alone).
 ---@field results namdrunner.Results Where its results are.
 
 --- A job was deleted.
@@ -348,9 +382,52 @@ error('Cannot import a meta module')
 ---@class namdrunner.JobHistoryResult
 ---@field entries namdrunner.HistoryEntry[] One entry for each change.
 
+--- What `jobLog` takes. At most one of `offset` and `tail`; without either the end is given.
+---@class namdrunner.JobLogParams
+---@field jobId string The job.
+---@field which? namdrunner.WhichLog Which log. Absent: NAMD's.
+---@field offset? integer From this byte on. To follow a log, give the `offset` of the answer before.
+---@field tail? integer So many bytes at its end, from the beginning of a line on.
+---@field attempt? integer The attempt. Absent: the newest.
+
+--- A piece of a log.
+---@class namdrunner.JobLogResult
+---@field text string Its text, at most 1 MiB; bytes that are not UTF-8 are replaced.
+---@field path string The file on the cluster.
+---@field from integer The byte it begins at.
+---@field offset integer The byte where the next piece begins.
+---@field size integer The size of the file; 0 if it is not there yet.
+---@field eof boolean Nothing more is there now.
+
 --- The job a method is about.
 ---@class namdrunner.JobParams
 ---@field jobId string The job.
+
+--- How far a run is, by NAMD's log.
+---@class namdrunner.JobProgress
+---@field segment integer Which `run` or `minimize`, from 1; 0 while NAMD starts.
+---@field segments? integer Of how many. Absent: the config does not say beforehand.
+---@field minimizing boolean The segment minimises.
+---@field step integer The last step, as NAMD counts: from `firsttimestep` on.
+---@field stepsDone integer Steps that this attempt has done.
+---@field totalSteps? integer Steps that it is to do in all. Absent: not known beforehand.
+---@field nsDone number Nanoseconds of dynamics that it has done.
+---@field nsPerDay? number Nanoseconds simulated in a day.
+---@field etaSeconds? integer Seconds until its last step, if it stays as fast.
+---@field finishesBeforeLimit? boolean Whether its last step comes before its time limit. Absent: not known, or it has ended.
+---@field shortBySeconds? integer Seconds that it needs beyond its time limit, if it does not.
+---@field temperature? number The last temperature, in kelvin.
+---@field energies? table<string, number> The last energies by NAMD's names for them, in its units. One that is not a number is left out.
+---@field warnings integer How many warnings NAMD has printed.
+---@field restartStep? integer The step of the last complete set of restart files.
+---@field at? namdrunner.Time When the log was last read.
+
+--- A job's log has moved, or has been read to its end.
+---@class namdrunner.JobProgressed
+---@field seq integer The number of the last change in this store when this was told.
+---@field jobId string The job.
+---@field progress? namdrunner.JobProgress How far it is. Absent: NAMD has said nothing yet.
+---@field diagnosis? namdrunner.Diagnosis What is wrong with it. Absent: nothing that is known.
 
 --- A job, as it is after the call.
 ---@class namdrunner.JobResult
@@ -703,6 +780,12 @@ error('Cannot import a meta module')
 ---@field text string What the word means, for a person.
 ---@field class namdrunner.ReasonClass What it means for the job.
 
+--- Which of a job's logs.
+---@alias namdrunner.WhichLog
+---| "namd" # NAMD's log.
+---| "stdout" # What the job script printed. Its two outputs go to one file.
+---| "stderr" # The same file as `stdout`.
+
 --- The kinds of errors this version knows: `data.kind` of an error.
 ---@alias namdrunner.ErrorKind
 ---| "parseError" # -32700 A message or frame could not be read: no JSON, a bad header, text that is not UTF-8, or an end in its middle. The answer's id is null.
@@ -745,6 +828,8 @@ error('Cannot import a meta module')
 ---| "jobStatus" # namdrunner.JobStatusParams -> namdrunner.JobResult. Gives one job.
 ---| "listJobs" # namdrunner.ListJobsParams -> namdrunner.ListJobsResult. Lists jobs, newest first, a page at a time, from what is known.
 ---| "jobHistory" # namdrunner.JobParams -> namdrunner.JobHistoryResult. Gives every change in the life of a job, with its witness.
+---| "jobLog" # namdrunner.JobLogParams -> namdrunner.JobLogResult. Gives a piece of a job's log, read on its cluster. To follow a log, ask again from the `offset` of the answer.
+---| "diagnose" # namdrunner.JobParams -> namdrunner.DiagnoseResult. Says what is wrong with a job and what to do about it, from what is known: the batch system's words, NAMD's log, the file system.
 ---| "syncAll" # namdrunner.SyncAllParams -> namdrunner.SyncAllResult. Looks at the clusters now. A result younger than 5 s is given again.
 ---| "cancel" # namdrunner.CancelJobParams -> namdrunner.JobResult. Cancels a job: withdraws it from the queue, ends it, or withdraws a submit on its way. The answer means that the ask is durably recorded; a job that is gone already is not an error.
 ---| "deleteJob" # namdrunner.DeleteJobParams -> namdrunner.DeleteJobResult. Deletes a job, after cancelling it if need be. Refused while its cluster does not answer and the job may live.
@@ -765,6 +850,7 @@ error('Cannot import a meta module')
 --- What the server tells.
 ---@alias namdrunner.Notification
 ---| "jobStatusChanged" # namdrunner.JobStatusChanged. A change of a job was committed.
+---| "jobProgress" # namdrunner.JobProgressed. A job's log has moved. Has no number of its own and is not repeated: the job holds the same.
 ---| "jobDeleted" # namdrunner.JobDeleted. A job was deleted.
 ---| "clusterStatusChanged" # namdrunner.ClusterStatusChanged. A cluster's health changed.
 ---| "syncCompleted" # namdrunner.SyncCompleted. A look at a cluster ended.

@@ -4,6 +4,18 @@
 /** The protocol's version. */
 export const PROTOCOL_VERSION = 1;
 
+/** One thing to do. */
+export interface Advice {
+  /** A word for it: `requestTime`, `submitAgain`, `correct`, … */
+  code: string;
+  /** What to do. */
+  text: string;
+  /** Submitting again after it, with nothing else changed, may well succeed. */
+  safeToRepeat: boolean;
+  /** What to change in what the job asks for: give it to `updateJob` as it is. */
+  edit?: Edit;
+}
+
 /** One submission of a job and what came of it. */
 export interface Attempt {
   /** Its number, from 1. */
@@ -82,6 +94,8 @@ export type CauseCode =
   | "exitCode"
   /** The batch system said it went well; the job's own end marker says otherwise. */
   | "markerDisagrees"
+  /** The batch system said it went well; NAMD's log holds a fatal error. */
+  | "logDisagrees"
   /** The wall-clock limit was reached. */
   | "timeLimit"
   /** It ran out of memory. */
@@ -295,6 +309,26 @@ export interface DeleteJobResult {
   remote: string[];
 }
 
+/** What `diagnose` gives. */
+export interface DiagnoseResult {
+  /** What is wrong. Absent: nothing that is known. */
+  diagnosis?: Diagnosis;
+}
+
+/** What is wrong with a job, and what to do. */
+export interface Diagnosis {
+  /** One cause, in a word: `timeLimit`, `inputMissing`, `unstable`, …; `unknown` if nothing shows why. Readers show words they do not know. */
+  cause: string;
+  /** What happened, in a sentence or two. */
+  summary: string;
+  /** The lines that show it. */
+  evidence: Evidence[];
+  /** What to do, the best first. */
+  advice: Advice[];
+  /** Where in the NAMD config, if it lies there. */
+  range?: Range;
+}
+
 /** What `doctor` takes. */
 export interface DoctorParams {
   /** Only this cluster. Absent: all, side by side. */
@@ -339,6 +373,14 @@ export interface DownloadedFile {
   fetched: boolean;
 }
 
+/** A change of what a job asks for. */
+export interface Edit {
+  /** A wall-clock limit, as Slurm writes it. */
+  walltime?: string;
+  /** Memory per node, as Slurm writes it. */
+  memory?: string;
+}
+
 /** What an error answer carries in `data`. */
 export interface ErrorData {
   /** The error's kind, a word to switch on. Readers treat words they do not know by `retryable`. */
@@ -365,6 +407,18 @@ export interface ErrorInfo {
   hint?: string;
   /** When. */
   at: Time;
+}
+
+/** A line that shows it. */
+export interface Evidence {
+  /** Who says so: `slurm`, `marker`, `log`, `output`, `config`, `disk`, `observed`. */
+  source: string;
+  /** Its words. */
+  text: string;
+  /** The file, relative to the attempt's working directory. */
+  file?: string;
+  /** The line in the file, from 1. */
+  line?: number;
 }
 
 /** What `workspace/executeCommand` takes. */
@@ -560,6 +614,10 @@ export interface Job {
   cause?: Cause;
   /** The last thing that went wrong with what was asked, while it still matters. */
   errorInfo?: ErrorInfo;
+  /** How far its newest attempt is, by NAMD's log. */
+  progress?: JobProgress;
+  /** What is wrong with it and what to do (in `jobStatus` alone). */
+  diagnosis?: Diagnosis;
   /** Where its results are. */
   results: Results;
 }
@@ -598,10 +656,88 @@ export interface JobHistoryResult {
   entries: HistoryEntry[];
 }
 
+/** What `jobLog` takes. At most one of `offset` and `tail`; without either the end is given. */
+export interface JobLogParams {
+  /** The job. */
+  jobId: string;
+  /** Which log. Absent: NAMD's. */
+  which?: WhichLog;
+  /** From this byte on. To follow a log, give the `offset` of the answer before. */
+  offset?: number;
+  /** So many bytes at its end, from the beginning of a line on. */
+  tail?: number;
+  /** The attempt. Absent: the newest. */
+  attempt?: number;
+}
+
+/** A piece of a log. */
+export interface JobLogResult {
+  /** Its text, at most 1 MiB; bytes that are not UTF-8 are replaced. */
+  text: string;
+  /** The file on the cluster. */
+  path: string;
+  /** The byte it begins at. */
+  from: number;
+  /** The byte where the next piece begins. */
+  offset: number;
+  /** The size of the file; 0 if it is not there yet. */
+  size: number;
+  /** Nothing more is there now. */
+  eof: boolean;
+}
+
 /** The job a method is about. */
 export interface JobParams {
   /** The job. */
   jobId: string;
+}
+
+/** How far a run is, by NAMD's log. */
+export interface JobProgress {
+  /** Which `run` or `minimize`, from 1; 0 while NAMD starts. */
+  segment: number;
+  /** Of how many. Absent: the config does not say beforehand. */
+  segments?: number;
+  /** The segment minimises. */
+  minimizing: boolean;
+  /** The last step, as NAMD counts: from `firsttimestep` on. */
+  step: number;
+  /** Steps that this attempt has done. */
+  stepsDone: number;
+  /** Steps that it is to do in all. Absent: not known beforehand. */
+  totalSteps?: number;
+  /** Nanoseconds of dynamics that it has done. */
+  nsDone: number;
+  /** Nanoseconds simulated in a day. */
+  nsPerDay?: number;
+  /** Seconds until its last step, if it stays as fast. */
+  etaSeconds?: number;
+  /** Whether its last step comes before its time limit. Absent: not known, or it has ended. */
+  finishesBeforeLimit?: boolean;
+  /** Seconds that it needs beyond its time limit, if it does not. */
+  shortBySeconds?: number;
+  /** The last temperature, in kelvin. */
+  temperature?: number;
+  /** The last energies by NAMD's names for them, in its units. One that is not a number is left out. */
+  energies?: Record<string, number>;
+  /** How many warnings NAMD has printed. */
+  warnings: number;
+  /** The step of the last complete set of restart files. */
+  restartStep?: number;
+  /** When the log was last read. */
+  at?: Time;
+}
+
+/** A job's log has moved, or has been read to its end. */
+export interface JobProgressed {
+  /** The number of the last change in this store when this was told. */
+  seq: number;
+  /** The job. */
+  jobId: string;
+  /** How far it is. Absent: NAMD has said nothing yet. */
+  progress?: JobProgress;
+  /** What is wrong with it. Absent: nothing that is known. */
+  diagnosis?: Diagnosis;
 }
 
 /** A job, as it is after the call. */
@@ -1184,6 +1320,15 @@ export interface WaitReason {
   class: ReasonClass;
 }
 
+/** Which of a job's logs. */
+export type WhichLog =
+  /** NAMD's log. */
+  | "namd"
+  /** What the job script printed. Its two outputs go to one file. */
+  | "stdout"
+  /** The same file as `stdout`. */
+  | "stderr";
+
 /** The methods: what each takes and gives. */
 export interface Requests {
   /** Opens a session as in LSP. Job methods work without it; notifications come only after `initialized` or `subscribe`. */
@@ -1206,6 +1351,10 @@ export interface Requests {
   "listJobs": { params: ListJobsParams; result: ListJobsResult };
   /** Gives every change in the life of a job, with its witness. */
   "jobHistory": { params: JobParams; result: JobHistoryResult };
+  /** Gives a piece of a job's log, read on its cluster. To follow a log, ask again from the `offset` of the answer. */
+  "jobLog": { params: JobLogParams; result: JobLogResult };
+  /** Says what is wrong with a job and what to do about it, from what is known: the batch system's words, NAMD's log, the file system. */
+  "diagnose": { params: JobParams; result: DiagnoseResult };
   /** Looks at the clusters now. A result younger than 5 s is given again. */
   "syncAll": { params: SyncAllParams; result: SyncAllResult };
   /** Cancels a job: withdraws it from the queue, ends it, or withdraws a submit on its way. The answer means that the ask is durably recorded; a job that is gone already is not an error. */
@@ -1242,6 +1391,8 @@ export interface ServerRequests {
 export interface ServerNotifications {
   /** A change of a job was committed. */
   "jobStatusChanged": JobStatusChanged;
+  /** A job's log has moved. Has no number of its own and is not repeated: the job holds the same. */
+  "jobProgress": JobProgressed;
   /** A job was deleted. */
   "jobDeleted": JobDeleted;
   /** A cluster's health changed. */

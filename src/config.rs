@@ -16,6 +16,7 @@ pub mod mistake;
 mod read;
 pub mod reload;
 pub mod resources;
+mod retention;
 pub mod root;
 pub mod time;
 mod values;
@@ -32,6 +33,7 @@ pub use self::linger::{LINGER_VARIABLE, Linger};
 pub use self::mistake::{ConfigErrors, Mistake};
 pub use self::reload::{Reload, Stamp, Watched};
 pub use self::resources::validate_resources;
+pub use self::retention::Retention;
 pub(crate) use self::root::root_as_shell_word;
 pub use self::root::{BadRoot, expand_root, root_variables};
 pub use self::time::{format_walltime, parse_walltime};
@@ -67,6 +69,8 @@ pub struct Settings {
     pub default_cluster: String,
     /// How long the background server stays when nobody is connected.
     pub linger: Linger,
+    /// How long what happened is kept.
+    pub retention: Retention,
 }
 
 /// A cluster, or this machine.

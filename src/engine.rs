@@ -4,11 +4,13 @@
 //! happened with `Engine::record`: the fact is applied to the job as the store holds it, job row
 //! and history row are committed as one, and only then is anybody told.
 
+mod adopt;
 mod attend;
 mod calls;
 mod closing;
 mod cluster;
 mod create;
+mod discover;
 mod files;
 mod follow;
 mod health;
@@ -22,8 +24,10 @@ pub mod owner;
 mod pace;
 mod preview;
 mod prompts;
+mod reconcile;
 mod record;
 mod remove;
+mod retention;
 mod retrieve;
 mod roster;
 mod shown;
@@ -156,6 +160,7 @@ impl Engine {
         if !engine.inner.owner.is_alone() {
             engine.start_following();
         }
+        engine.start_forgetting();
         Ok(engine)
     }
 
@@ -537,7 +542,7 @@ impl Engine {
         ulid::Ulid::generate().to_string().to_ascii_lowercase()
     }
 
-    fn tag(&self) -> Result<Tag> {
+    pub(crate) fn tag(&self) -> Result<Tag> {
         Tag::parse(&self.token()).ok_or_else(|| Error::internal("a token did not fit"))
     }
 

@@ -2,9 +2,12 @@
 //!
 //! [`Job`] is plain data. Its status and lifecycle change only in [`state`], by [`state::Fact`]s.
 
+pub mod adoption;
+pub mod discovery;
 pub mod info;
 pub mod layout;
 pub mod members;
+pub mod origin;
 pub mod results;
 pub mod state;
 
@@ -17,6 +20,7 @@ use ulid::Ulid;
 
 use crate::error::ErrorKind;
 use crate::job::members::{MemberCounts, Members};
+use crate::job::origin::Origin;
 use crate::scheduler::{Array, Exit, Resources, RunPhase, SchedulerId, Source, Tag};
 use crate::shell::RemotePath;
 
@@ -123,6 +127,9 @@ pub struct Job {
     pub absence: Option<Absence>,
     /// Who last said something new about the job.
     pub seen: Option<Sighting>,
+    /// Where it came from.
+    #[serde(default)]
+    pub origin: Origin,
     /// Of an array: its members, as far as anything is known of them. Not part of the document, and
     /// empty in lists: see [`members`].
     #[serde(skip)]
@@ -513,6 +520,7 @@ impl Job {
             archive_asked: None,
             absence: None,
             seen: None,
+            origin: Origin::Created,
             members: Members::default(),
         }
     }

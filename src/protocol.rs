@@ -7,6 +7,7 @@
 
 mod calls;
 mod cluster;
+mod comparison;
 pub mod emit;
 mod failure;
 mod files;
@@ -25,14 +26,19 @@ use crate::error::ErrorKind;
 
 pub use calls::{
     CancelJobParams, Change, ChangesSinceParams, ChangesSinceResult, CreateJobParams,
-    CreateJobResult, DeleteJobParams, DeleteJobResult, FileAction, HistoryEntry, JobHistoryResult,
-    JobParams, JobResult, JobStatusParams, ListJobsParams, ListJobsResult, NoParams, PreviewFile,
-    PreviewJobParams, PreviewJobResult, SubmitParams, SubscribeResult, UpdateJobParams,
+    CreateJobResult, DeleteJobParams, DeleteJobResult, Duration, FileAction, HistoryEntry,
+    JobHistoryResult, JobParams, JobResult, JobStatusParams, ListJobsParams, ListJobsResult,
+    NoParams, PreviewFile, PreviewJobParams, PreviewJobResult, SubmitParams, SubscribeResult,
+    UpdateJobParams,
 };
 pub use cluster::{
     Check, ClusterFailure, ClusterHealth, ClusterParams, ClusterStatus, ClusterSynced,
     ConnectParams, DoctorParams, DoctorResult, ListClustersResult, SourceHealth, SourceStatus,
     Sources, SyncAllParams, SyncAllResult,
+};
+pub use comparison::{
+    AdoptJobParams, ComparedItem, ComparedKind, ComparedSources, DiscoverJobsResult,
+    ReconcileParams, ReconcileResult,
 };
 pub use failure::{
     ErrorCode, ErrorData, Finding, INVALID_REQUEST, METHOD_NOT_FOUND, NOT_INITIALIZED, PARSE_ERROR,
@@ -46,8 +52,8 @@ pub use insight::{
     WhichLog,
 };
 pub use job::{
-    Attempt, Cause, CauseCode, ErrorInfo, Job, Member, MemberCounts, Observed, Phase, ReasonClass,
-    Resources, Results, ResultsState, Source, Status, WaitReason,
+    Attempt, Cause, CauseCode, ErrorInfo, Job, Member, MemberCounts, Observed, Origin, OriginKind,
+    Phase, ReasonClass, Resources, Results, ResultsState, Source, Status, WaitReason,
 };
 pub use lifecycle::{
     CancelParams, ClientInfo, ExecuteCommandOptions, InitializationOptions, InitializeParams,
@@ -327,6 +333,21 @@ methods! {
         [ClusterNotFound ClusterUnavailable AuthRequired HostKeyChanged Timeout];
     /// Ends the connection to a cluster. The next need opens a new one.
     Disconnect = "disconnect": ClusterParams => ClusterStatus, Ignore, [ClusterNotFound];
+    /// Compares the list with a cluster: rows, the batch system's records, the remote directories. Where
+    /// they differ the batch system wins, and the history says so. What has no row is told and left
+    /// alone. Two remote commands.
+    Reconcile = "reconcile": ReconcileParams => ReconcileResult, Drop,
+        [ClusterNotFound ClusterUnavailable AuthRequired HostKeyChanged RemoteCommandFailed Timeout];
+    /// Finds this program's jobs in a cluster's directories — made by another laptop, or with a
+    /// database that is lost — and takes them into the list with attempts and history. A cluster
+    /// without jobs is searched by itself when it is first connected. Deleted jobs stay deleted.
+    DiscoverJobs = "discoverJobs": ClusterParams => DiscoverJobsResult, Drop,
+        [ClusterNotFound ClusterUnavailable AuthRequired HostKeyChanged RemoteCommandFailed Timeout];
+    /// Takes a job that was submitted by hand into the list: its script, its directory, the NAMD
+    /// config that the script runs. Only one's own.
+    AdoptJob = "adoptJob": AdoptJobParams => JobResult, Drop,
+        [ClusterNotFound JobNotFound RefusedInState ClusterUnavailable AuthRequired HostKeyChanged
+         RemoteCommandFailed Timeout];
     /// Looks at everything a cluster needs to have — link, commands, roots, launch program — and
     /// says what to do about what is missing. A check that fails is told in the result; it is no
     /// error of the call.

@@ -46,6 +46,9 @@ pub fn methods(engine: Opening) -> Methods {
     table.on(wire::ClusterStatusOf, cluster_status);
     table.on(wire::Connect, connect);
     table.on(wire::Disconnect, disconnect);
+    table.on(wire::Reconcile, reconcile);
+    table.on(wire::DiscoverJobs, discover_jobs);
+    table.on(wire::AdoptJob, adopt_job);
     table.on(wire::Doctor, examine);
     table.0.into()
 }
@@ -286,12 +289,12 @@ async fn diagnose(
 async fn job_history(
     engine: Engine,
     params: wire::JobParams,
-    _: Caller,
+    caller: Caller,
 ) -> Result<wire::JobHistoryResult> {
-    let entries = engine.history(&job_id(&params.job_id)?).await?;
-    Ok(wire::JobHistoryResult {
-        entries: entries.into_iter().map(view::history_entry).collect(),
-    })
+    let id = job_id(&params.job_id)?;
+    let job = engine.job(&id, false, &caller).await?;
+    let entries = engine.history(&id).await?;
+    Ok(view::history(entries, &job, engine.now()))
 }
 
 async fn sync_all(
@@ -422,6 +425,38 @@ async fn disconnect(
 ) -> Result<wire::ClusterStatus> {
     let state = engine.disconnect(&params.cluster).await?;
     Ok(view::cluster(&state))
+}
+
+async fn reconcile(
+    engine: Engine,
+    params: wire::ReconcileParams,
+    _: Caller,
+) -> Result<wire::ReconcileResult> {
+    let (dry_run, foreign) = (params.dry_run == Some(true), params.foreign == Some(true));
+    let found = engine.reconcile(&params.cluster, dry_run, foreign).await?;
+    Ok(view::reconciled(found))
+}
+
+async fn discover_jobs(
+    engine: Engine,
+    params: wire::ClusterParams,
+    _: Caller,
+) -> Result<wire::DiscoverJobsResult> {
+    let found = engine.discover(&params.cluster).await?;
+    let jobs = found.jobs.iter();
+    let jobs = jobs
+        .map(|job| view::job(job, sight(&engine, job)))
+        .collect();
+    Ok(view::discovered(found, jobs))
+}
+
+async fn adopt_job(
+    engine: Engine,
+    params: wire::AdoptJobParams,
+    _: Caller,
+) -> Result<wire::JobResult> {
+    let job = engine.adopt(&params.cluster, &params.slurm_job_id).await?;
+    Ok(job_result(&engine, &job))
 }
 
 async fn examine(

@@ -10,10 +10,12 @@ pub mod direct;
 #[cfg(test)]
 mod fake;
 mod frame;
+mod handmade;
 #[cfg(test)]
 mod script_tests;
 pub mod slurm;
 mod stage;
+pub mod survey;
 pub mod tail;
 mod trace;
 
@@ -25,6 +27,9 @@ use serde::{Deserialize, Serialize};
 pub use array::{Array, BadArray, MemberSet};
 
 use crate::shell::{Command, Output, RemotePath};
+use survey::{Survey, SurveyAsk};
+
+pub use handmade::{HandMade, NotFound};
 
 /// The pairs. Each `parse_*` takes the output of the command the method before it made.
 pub trait Scheduler: Send + Sync {
@@ -54,6 +59,17 @@ pub trait Scheduler: Send + Sync {
     fn cancel(&self, targets: &[CancelTarget]) -> Command;
     /// Whether the batch system took the cancellation.
     fn parse_cancel(&self, output: &Output) -> Result<(), String>;
+
+    /// One command that lists what there is: the job directories below both roots, and the person's
+    /// whole queue.
+    fn survey(&self, ask: &SurveyAsk) -> Command;
+    /// What the answer says. Never fails: what is not whole is said to be so.
+    fn parse_survey(&self, ask: &SurveyAsk, output: &Output) -> Survey;
+
+    /// Looks at one job that was submitted by hand. None where there is no batch system to ask.
+    fn hand_made(&self, id: &SchedulerId, setup: &[String]) -> Option<Command>;
+    /// What is known of it.
+    fn parse_hand_made(&self, id: &SchedulerId, output: &Output) -> Result<HandMade, NotFound>;
 }
 
 /// A batch system's id for a job, parsed; nothing else reaches a command line.
@@ -303,6 +319,9 @@ pub struct Launch {
     pub requeue: bool,
     /// How many jobs the direct scheduler runs at once on the machine.
     pub max_running: u32,
+    /// What is asked, one line of JSON: kept in the project directory, beside the receipt, for those
+    /// who find the job there.
+    pub asked: String,
     /// The person asks again for an attempt whose first submission left no trace in any source: a
     /// lock without a receipt is taken over, unless its holder is alive. Otherwise it stays.
     pub take_over: bool,
@@ -392,6 +411,8 @@ pub enum Source {
     Log,
     /// The person.
     User,
+    /// What the job left in its directories on the cluster.
+    Discovered,
 }
 
 impl Source {
@@ -404,6 +425,7 @@ impl Source {
             Self::Marker => "marker",
             Self::Log => "log",
             Self::User => "user",
+            Self::Discovered => "discovered",
         }
     }
 }
@@ -513,13 +535,14 @@ pub struct Report {
 }
 
 impl Report {
-    /// A report that says nothing yet.
-    fn bare(job: &Watched, source: Source, evidence: &str) -> Self {
+    /// A report of what the queue, the records or the marker of this job say, taken from elsewhere
+    /// than a look at it.
+    pub fn told(id: &SchedulerId, source: Source, state: Seen, word: &str, evidence: &str) -> Self {
         Self {
-            id: job.id.clone(),
+            id: id.clone(),
             source,
-            state: Seen::Other,
-            word: String::new(),
+            state,
+            word: word.to_owned(),
             reason: None,
             submitted: None,
             started: None,
@@ -532,6 +555,11 @@ impl Report {
             restarts: None,
             evidence: evidence.to_owned(),
         }
+    }
+
+    /// A report that says nothing yet.
+    fn bare(job: &Watched, source: Source, evidence: &str) -> Self {
+        Self::told(&job.id, source, Seen::Other, "", evidence)
     }
 }
 

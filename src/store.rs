@@ -28,6 +28,8 @@ mod list;
 mod members;
 mod open;
 mod read;
+mod restore;
+mod retention;
 mod row;
 mod write;
 
@@ -44,6 +46,7 @@ use crate::scheduler::Source;
 use fault::Fault;
 
 pub use open::SCHEMA;
+pub use restore::Outline;
 pub use write::Updated;
 
 /// Name of the database file in the data directory. SQLite keeps `-wal` and `-shm` (or `-journal`)

@@ -9,12 +9,18 @@ use toml::de::DeTable;
 use super::address::check_cluster_name;
 use super::mistake::{ConfigErrors, Notes};
 use super::values::{Found, Section};
-use super::{Cluster, LOCAL, Linger, Settings, Surroundings};
+use super::{Cluster, LOCAL, Linger, Settings, Surroundings, retention};
 
 use self::cluster::CLUSTER;
 
 /// Keys of the file itself.
-const TOP: &[&str] = &["clusters", "default_cluster", "linger", "local"];
+const TOP: &[&str] = &[
+    "clusters",
+    "default_cluster",
+    "linger",
+    "local",
+    "retention",
+];
 
 /// Reads a whole config.toml.
 pub(super) fn settings(
@@ -94,6 +100,7 @@ impl Reader<'_, '_, '_> {
                 clusters.push(self.cluster(name, &section));
             }
         }
+        let retention = retention::read(self.notes, top);
         let wants_local = top.flag(self.notes, "local");
         let defines_local = clusters.iter().any(|cluster| cluster.name == LOCAL);
         if wants_local == Some(false) && defines_local {
@@ -115,6 +122,7 @@ impl Reader<'_, '_, '_> {
             clusters,
             default_cluster,
             linger,
+            retention,
         })
     }
 

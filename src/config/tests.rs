@@ -390,7 +390,7 @@ fn as_an_error_it_names_the_file_and_every_mistake() {
     assert_snapshot!(error.message, @r#"
 config.toml has 2 mistakes:
 /etc/config.toml:1:9: local: true or false is needed, not a whole number. Without quotes.
-/etc/config.toml:2:1: x: There is no key `x` here. There are: clusters, default_cluster, linger, local.
+/etc/config.toml:2:1: x: There is no key `x` here. There are: clusters, default_cluster, linger, local, retention.
 "#);
     assert_snapshot!(error.hint.unwrap(), @"Correct /etc/config.toml and save it; it is read again by itself.");
 }

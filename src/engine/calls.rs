@@ -311,3 +311,99 @@ pub struct DownloadedFile {
     /// Whether it was fetched now; else it was here already.
     pub fetched: bool,
 }
+
+/// What comparing a cluster with what is known here came to.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Reconciled {
+    /// The cluster.
+    pub cluster: String,
+    /// When.
+    pub at: Timestamp,
+    /// Nothing was changed: what would be is told.
+    pub dry_run: bool,
+    /// Jobs in the list here.
+    pub jobs: usize,
+    /// Job directories there.
+    pub directories: usize,
+    /// Directories beyond the bound, not looked at.
+    pub more_directories: u64,
+    /// The person's other jobs in the queue.
+    pub foreign_jobs: usize,
+    /// How the listing of the directories went.
+    pub listing: SourceHealth,
+    /// How the queue answered.
+    pub squeue: SourceHealth,
+    /// How the accounting answered.
+    pub sacct: SourceHealth,
+    /// How the markers answered.
+    pub marker: SourceHealth,
+    /// What differs.
+    pub items: Vec<Compared>,
+}
+
+/// What was found of one job that is not as it is known here.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Compared {
+    /// What it is.
+    pub kind: Comparison,
+    /// Our id.
+    pub job_id: Option<JobId>,
+    /// Its name.
+    pub name: Option<String>,
+    /// The batch system's id.
+    pub slurm_job_id: Option<String>,
+    /// A directory on the cluster.
+    pub path: Option<String>,
+    /// What was found: the raw line, or a sentence.
+    pub found: String,
+    /// What was changed (in a dry run: would be). None: nothing.
+    pub changed: Option<String>,
+    /// Why, and what a person can do.
+    pub why: String,
+}
+
+/// What differs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Comparison {
+    /// The batch system says another status.
+    StatusDiffers,
+    /// The status is right, something beside it is not.
+    DetailsDiffer,
+    /// Neither the queue nor another witness holds the job.
+    JobMissing,
+    /// An attempt was submitted from elsewhere.
+    AttemptWithoutRow,
+    /// The job's project directory is gone.
+    DirectoryMissing,
+    /// A job's directory, and no row.
+    DirectoryWithoutRow,
+    /// The same, of a job that was deleted here.
+    DeletedHere,
+    /// An upload that is not whole.
+    UnfinishedUpload,
+    /// A submission without an outcome.
+    SubmissionOpen,
+    /// A cancellation without an effect.
+    CancellationAsked,
+    /// A deletion that has not happened.
+    DeletionAsked,
+    /// A job of this program's in the queue, and no row.
+    JobWithoutRow,
+    /// Another job of the person's.
+    ForeignJob,
+}
+
+/// What was found on a cluster and taken into the list.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Discovered {
+    /// The cluster.
+    pub cluster: String,
+    /// When.
+    pub at: Timestamp,
+    /// The jobs, as they are now.
+    pub jobs: Vec<Job>,
+    /// What was found and not taken in, and why.
+    pub items: Vec<Compared>,
+    /// Directories beyond the bound, not looked at.
+    pub more_directories: u64,
+}

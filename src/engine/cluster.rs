@@ -39,6 +39,8 @@ pub(crate) enum Ask {
     Resume,
     /// News is likely soon (submission, cancellation): look early, and plan anew.
     Expect,
+    /// The cluster was reached for the first time: compare it with what is known.
+    Met,
 }
 
 /// One configured cluster at run time.
@@ -132,8 +134,13 @@ impl Cluster {
 
     /// What is known of the cluster; connects and asks its login shell the first time.
     pub(crate) async fn ready(&self) -> Result<Arc<Ready>> {
-        let learned = self.ready.get_or_try_init(|| self.learn()).await?;
-        Ok(Arc::clone(learned))
+        let learn = || async {
+            let ready = self.learn().await?;
+            self.book().note_probe(&self.settings, ready.facts.as_ref());
+            let _ = self.asks.send(Ask::Met);
+            Ok::<_, Error>(ready)
+        };
+        Ok(Arc::clone(self.ready.get_or_try_init(learn).await?))
     }
 
     /// What is known without asking.

@@ -5,7 +5,9 @@ use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
 
+use crate::config::{self, SchedulerKind};
 use crate::engine::{ClusterError, Health};
+use crate::probe::RemoteFacts;
 use crate::scheduler::SourceHealth;
 
 /// Failures kept for `clusterStatus`.
@@ -26,6 +28,8 @@ pub(crate) struct Book {
     pub(crate) next_sync: Option<Timestamp>,
     pub(crate) latency: Option<Duration>,
     pub(crate) failures: u32,
+    /// When a successful look was last written to the store.
+    pub(crate) kept_sync: Option<Instant>,
     /// When submissions without an answer were last looked for.
     pub(crate) last_search: Option<Instant>,
     queries: VecDeque<Instant>,
@@ -47,6 +51,7 @@ impl Book {
             next_sync: None,
             latency: None,
             failures: 0,
+            kept_sync: None,
             last_search: None,
             queries: VecDeque::new(),
             errors: VecDeque::new(),
@@ -70,6 +75,33 @@ impl Book {
         }
         (self.health, self.reason, self.hint) = (health, reason, hint);
         news
+    }
+
+    /// What the first look at a cluster tells of its sources, before any is asked: a site without
+    /// accounting is known to be one.
+    pub(crate) fn note_probe(&mut self, settings: &config::Cluster, facts: Option<&RemoteFacts>) {
+        let Some(facts) = facts.filter(|_| settings.scheduler == SchedulerKind::Slurm) else {
+            return;
+        };
+        let missing = |tool: &str| !facts.tools.contains_key(tool);
+        if missing("squeue") {
+            self.squeue = SourceHealth::Absent {
+                why: "there is no squeue on the PATH of the login shell".to_owned(),
+            };
+        }
+        let accounting = facts
+            .controller
+            .as_ref()
+            .and_then(|it| it.accounting.as_deref());
+        if missing("sacct") {
+            self.sacct = SourceHealth::Absent {
+                why: "there is no sacct on the PATH of the login shell".to_owned(),
+            };
+        } else if let Some(kind) = accounting.filter(|kind| kind.ends_with("/none")) {
+            self.sacct = SourceHealth::Absent {
+                why: format!("accounting is disabled (AccountingStorageType={kind})"),
+            };
+        }
     }
 
     /// Notes a failure for `clusterStatus.errors`.

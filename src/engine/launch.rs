@@ -8,7 +8,7 @@ use crate::engine::Engine;
 use crate::engine::cluster::{Ask, Busy, Cluster, Ready};
 use crate::error::{Error, ErrorKind, Result};
 use crate::job::state::Fact;
-use crate::job::{ErrorInfo, Job, JobId, JobState, SubmitStep, layout};
+use crate::job::{ErrorInfo, Job, JobId, JobState, SubmitStep, info, layout};
 use crate::scheduler::{
     CancelTarget, FoundAttempt, IdPart, Launch, LostAttempt, MemberSet, Source, Submitted,
 };
@@ -63,6 +63,11 @@ pub(crate) fn plan(job: &Job, cluster: &config::Cluster, ready: &Ready) -> Resul
             .unwrap_or_else(|| cluster.launch.clone()),
         requeue: cluster.requeue,
         max_running: cluster.max_running,
+        asked: job
+            .attempt()
+            .filter(|newest| newest.n == attempt)
+            .map(|newest| info::asked(job, newest))
+            .unwrap_or_default(),
         take_over: job.attempt().is_some_and(|attempt| attempt.untraced),
     })
 }

@@ -26,21 +26,34 @@ pub(crate) struct Pace {
 }
 
 impl Pace {
-    /// The interval, without jitter. Never below `base`.
+    /// The interval, without jitter. Never below `base`, nor below what a slow queue can bear.
     pub(crate) fn interval(&self) -> Duration {
         let exponent = i32::try_from(self.quiet.min(16)).unwrap_or(16);
         let grown = self.base.as_secs_f64() * GROWTH.powi(exponent);
-        let ceiling = self
-            .min_job_age
-            .map_or(CEILING, |age| CEILING.min(age / 2))
-            .max(self.base);
-        Duration::from_secs_f64(grown.min(ceiling.as_secs_f64()))
-            .max(self.latency.saturating_mul(LATENCY_FACTOR))
+        Duration::from_secs_f64(grown.min(self.ceiling().as_secs_f64())).max(self.floor())
     }
 
-    /// The interval with up to ±10 % of jitter; `random` in 0..1.
+    /// The interval with some 20 % of jitter, within the same bounds; `random` in 0..1.
     pub(crate) fn jittered(&self, random: f64) -> Duration {
-        self.interval().mul_f64(0.9 + 0.2 * random.clamp(0.0, 1.0))
+        let shortest = self.interval().mul_f64(0.9).max(self.floor());
+        let longest = shortest.mul_f64(1.2);
+        let random = random.clamp(0.0, 1.0);
+        // Above the ceiling only as far as the floor demands it.
+        let room = self.ceiling().max(self.floor().mul_f64(1.2));
+        let (shortest, longest) = if longest > room {
+            (room.div_f64(1.2).max(self.floor()), room)
+        } else {
+            (shortest, longest)
+        };
+        shortest + longest.saturating_sub(shortest).mul_f64(random)
+    }
+
+    fn floor(&self) -> Duration {
+        self.base.max(self.latency.saturating_mul(LATENCY_FACTOR))
+    }
+
+    fn ceiling(&self) -> Duration {
+        self.min_job_age.map_or(CEILING, |age| CEILING.min(age / 2))
     }
 }
 
@@ -101,6 +114,30 @@ mod tests {
             ..PACE
         };
         assert_eq!(pace.interval().as_secs(), 180);
+    }
+
+    #[test]
+    fn jitter_stays_within_what_was_promised() {
+        for (quiet, latency, age, least, most) in [
+            (0, 0.04, 300, 30.0, 36.0),
+            (1, 0.04, 300, 40.5, 48.6),
+            (9, 0.04, 300, 100.0, 120.0),
+            // Under half of MinJobAge.
+            (9, 0.04, 100, 41.6, 50.0),
+            // At least 20 times what the queue takes.
+            (0, 9.0, 300, 180.0, 216.0),
+            (0, 0.04, 2, 30.0, 36.0),
+        ] {
+            let pace = Pace {
+                base: Duration::from_secs(30),
+                quiet,
+                latency: Duration::from_secs_f64(latency),
+                min_job_age: Some(Duration::from_secs(age)),
+            };
+            let at = |random| pace.jittered(random).as_secs_f64();
+            assert!((at(0.0) - least).abs() < 0.1, "{pace:?}: {}", at(0.0));
+            assert!((at(1.0) - most).abs() < 0.1, "{pace:?}: {}", at(1.0));
+        }
     }
 
     #[test]

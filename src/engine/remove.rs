@@ -22,7 +22,18 @@ impl Engine {
     /// nothing on the cluster is touched.
     pub async fn delete_job(&self, id: &JobId, remote_files: bool) -> Result<Deleted> {
         let job = self.visible(id)?;
-        if !job.is_active() && !remote_files {
+        if job.origin.is_adopted() && remote_files {
+            return Err(Error::new(
+                ErrorKind::RefusedInState,
+                format!(
+                    "Job {id} was submitted by hand: its files are yours, and are not removed here."
+                ),
+            )
+            .hinted("Delete it without remoteFiles: it is taken out of the list, and goes on.")
+            .of_job(id));
+        }
+        // One that was submitted by hand is taken out of the list alone: it goes on.
+        if !remote_files && (!job.is_active() || job.origin.is_adopted()) {
             self.forget(id).await?;
             return Ok(Deleted::default());
         }
@@ -184,7 +195,7 @@ impl Engine {
             .collect())
     }
 
-    async fn forget(&self, id: &JobId) -> Result<()> {
+    pub(super) async fn forget(&self, id: &JobId) -> Result<()> {
         let (engine, id) = (self.clone(), id.clone());
         blocking(move || {
             let mut told = lock(&engine.inner.told);

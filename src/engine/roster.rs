@@ -46,6 +46,11 @@ impl Engine {
             }
             let stop = self.inner.stop.child_token();
             let (cluster, asked) = Cluster::new(wanted.clone(), stop, self.now());
+            // What is known was true then; how long ago that is outlives the program.
+            match self.store().cluster_facts(&wanted.name) {
+                Ok(kept) => cluster.book().last_sync = kept.last_sync,
+                Err(error) => tracing::warn!(cluster = wanted.name, %error, "facts not read"),
+            }
             configured
                 .clusters
                 .insert(wanted.name.clone(), Arc::clone(&cluster));

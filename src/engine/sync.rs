@@ -13,6 +13,7 @@ use crate::job::{Job, JobId, JobState, layout};
 use crate::scheduler::{
     MemberSet, MembersSeen, Query, Report, SchedulerId, SourceHealth, Watch, Watched,
 };
+use crate::store::ClusterFacts;
 
 /// Ended jobs of this age at most are still watched for a return to the queue.
 const WATCH_ENDED_SECONDS: i64 = 24 * 3600;
@@ -29,7 +30,12 @@ impl Engine {
         let at = self.now();
         let took_ms = u64::try_from(begun.elapsed().as_millis()).unwrap_or(u64::MAX);
         let (queried, changed, error) = match result {
-            Ok((queried, changed)) => (queried, changed, None),
+            Ok((queried, changed, None)) => (queried, changed, None),
+            Ok((_, changed, Some(trouble))) => {
+                let (message, hint) = (trouble.message, trouble.hint);
+                self.turn(cluster, Health::Unavailable, Some(message.clone()), hint);
+                (0, changed, Some(message))
+            }
             Err(error) => {
                 self.note_trouble(cluster, "sync", &error);
                 (0, 0, Some(error.message))
@@ -47,7 +53,9 @@ impl Engine {
         }
     }
 
-    async fn try_look(&self, cluster: &Arc<Cluster>) -> Result<(usize, usize)> {
+    /// How many jobs were asked about, how many changed, and the queue's failure, which has been
+    /// noted.
+    async fn try_look(&self, cluster: &Arc<Cluster>) -> Result<(usize, usize, Option<Error>)> {
         self.reload_settings();
         let store = self.store();
         let jobs = store.active(Some(cluster.name()))?;
@@ -56,8 +64,9 @@ impl Engine {
         if !self.unread(cluster)?.is_empty() {
             self.start_closing(cluster);
         }
-        if jobs.is_empty() && uploading.is_empty() {
-            return Ok((0, 0));
+        let unwitnessed = self.recently_unwitnessed(cluster.name())?;
+        if jobs.is_empty() && uploading.is_empty() && unwitnessed.is_empty() {
+            return Ok((0, 0, None));
         }
         let ready = cluster.ready().await?;
         if !uploading.is_empty() {
@@ -73,9 +82,18 @@ impl Engine {
                 watched.push(watch);
             }
         }
+        // Nothing witnessed their end: a record that comes late, or the job itself, still may.
+        for job in &unwitnessed {
+            if let Some(watch) = self::watched(job, false)
+                && !by_id.contains_key(&watch.id)
+            {
+                by_id.insert(watch.id.clone(), job.id.clone());
+                watched.push(watch);
+            }
+        }
         let queried = watched.len();
         if queried > 0 {
-            let since = self.now() - jiff::SignedDuration::from_secs(WATCH_ENDED_SECONDS);
+            let since = self.ended_since();
             for job in store.recently_ended(cluster.name(), since, WATCH_ENDED)? {
                 if let Some(watch) = watch_of(&job, true)
                     && !by_id.contains_key(&watch.id)
@@ -85,8 +103,8 @@ impl Engine {
                 }
             }
         }
-        let changed = if queried == 0 {
-            0
+        let (changed, trouble) = if queried == 0 {
+            (0, None)
         } else {
             let watch = Watch {
                 jobs: watched,
@@ -98,10 +116,53 @@ impl Engine {
             self.start_closing(cluster);
             changed?
         };
+        if let Some(trouble) = trouble {
+            return Ok((queried, changed, Some(trouble)));
+        }
         self.resume_submissions(cluster, &jobs).await?;
         self.resume_cancellations(cluster, &jobs).await;
         self.turn(cluster, Health::Ok, None, None);
-        Ok((queried, changed))
+        self.keep_sync_time(cluster);
+        Ok((queried, changed, None))
+    }
+
+    /// Keeps the time of a successful look beyond the end of the program, so that the age of what is
+    /// known is known after a restart. Once a minute is enough.
+    fn keep_sync_time(&self, cluster: &Cluster) {
+        const EVERY: std::time::Duration = std::time::Duration::from_mins(1);
+        let last_sync = {
+            let mut book = cluster.book();
+            if book.kept_sync.is_some_and(|at| at.elapsed() < EVERY) {
+                return;
+            }
+            book.kept_sync = Some(Instant::now());
+            book.last_sync
+        };
+        let facts = ClusterFacts {
+            facts: None,
+            last_sync,
+        };
+        if let Err(error) = self.store().put_cluster_facts(cluster.name(), &facts) {
+            tracing::warn!(cluster = cluster.name(), %error, "the time of a look was not kept");
+        }
+    }
+
+    fn ended_since(&self) -> jiff::Timestamp {
+        self.now() - jiff::SignedDuration::from_secs(WATCH_ENDED_SECONDS)
+    }
+
+    /// The jobs of a cluster that became UNKNOWN of late.
+    fn recently_unwitnessed(&self, cluster: &str) -> Result<Vec<Job>> {
+        let since = self.ended_since();
+        let mut jobs = self.store().unwitnessed(cluster, WATCH_ENDED)?;
+        jobs.retain(|job| job.status_since >= since && job.spec.array.is_none());
+        Ok(jobs)
+    }
+
+    /// Whether a cluster without active jobs is still to be looked at, seldom.
+    pub(super) fn waits_for_witnesses(&self, cluster: &str) -> bool {
+        self.recently_unwitnessed(cluster)
+            .is_ok_and(|jobs| !jobs.is_empty())
     }
 
     async fn query(
@@ -110,7 +171,7 @@ impl Engine {
         watch: &Watch,
         by_id: &HashMap<SchedulerId, JobId>,
         following: Following,
-    ) -> Result<usize> {
+    ) -> Result<(usize, Option<Error>)> {
         let begun = Instant::now();
         cluster.book().note_query(begun);
         super::kill_point("sync-asked");
@@ -131,7 +192,7 @@ impl Engine {
         match query.squeue {
             SourceHealth::Failed { exit, why } => {
                 let code = exit.map_or(String::new(), |code| format!(" (exit code {code})"));
-                Err(Error::new(
+                let trouble = Error::new(
                     ErrorKind::RemoteCommandFailed,
                     format!(
                         "The queue of {} did not answer{code}: {why}",
@@ -139,9 +200,10 @@ impl Engine {
                     ),
                 )
                 .hinted("No job was changed. It is asked again by itself.")
-                .on_cluster(cluster.name()))
+                .on_cluster(cluster.name());
+                Ok((changed, Some(trouble)))
             }
-            _ => Ok(changed),
+            _ => Ok((changed, None)),
         }
     }
 
@@ -228,7 +290,7 @@ impl Engine {
 
     /// Cancellations that were asked for and have had no effect: the program may have died in
     /// between. Cancelling twice does no harm.
-    async fn resume_cancellations(&self, cluster: &Arc<Cluster>, jobs: &[Job]) {
+    pub(super) async fn resume_cancellations(&self, cluster: &Arc<Cluster>, jobs: &[Job]) {
         for job in jobs {
             let overdue = |asked: jiff::Timestamp| {
                 self.now().duration_since(asked).as_secs() >= CANCEL_AGAIN_SECONDS
@@ -278,6 +340,11 @@ fn watch_of(job: &Job, settled: bool) -> Option<Watched> {
     if !settled && !in_queue {
         return None;
     }
+    watched(job, settled)
+}
+
+/// The same, whatever is known of its state.
+pub(super) fn watched(job: &Job, settled: bool) -> Option<Watched> {
     let attempt = job.attempt()?;
     Some(Watched {
         id: attempt.id.clone()?,

@@ -15,7 +15,7 @@ use crate::engine::files::{LocalFile, Survey, hex};
 use crate::engine::meter::Meter;
 use crate::engine::{Caller, Engine, blocking};
 use crate::error::{Error, ErrorKind, Result};
-use crate::job::layout::{self, Origin, Placed};
+use crate::job::layout::{self, Placed, Supply};
 use crate::job::{Job, info};
 use crate::shell::{BadPath, Command, ExitStatus, Output, RemotePath};
 use crate::store::JobFilter;
@@ -207,7 +207,7 @@ impl Engine {
                         from,
                         in_tree: file.in_tree,
                         sha256,
-                        origin: Origin::Earlier,
+                        origin: Supply::Earlier,
                         executable: file.executable,
                     },
                 });
@@ -288,7 +288,7 @@ impl Engine {
         for (file, name) in whole {
             let path = file.path.clone();
             let sum = blocking(move || sum(&path).map_err(|why| unreadable(&path, &why))).await?;
-            placed.push(staged(file, &name, sum, Origin::Left)?);
+            placed.push(staged(file, &name, sum, Supply::Left)?);
             meter.skip(file.bytes);
         }
         let mut puts = Vec::new();
@@ -302,7 +302,7 @@ impl Engine {
         let result = cluster.transport.put(&puts, &meter.watcher()).await;
         let sent = result.map_err(|error| cluster.translate(&error, "the upload"))?;
         for ((file, name), sent) in missing.into_iter().zip(sent) {
-            placed.push(staged(file, &name, sent.sha256, Origin::Staged)?);
+            placed.push(staged(file, &name, sent.sha256, Supply::Staged)?);
         }
         Ok(placed)
     }

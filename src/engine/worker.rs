@@ -18,6 +18,8 @@ use crate::engine::{Engine, Event, Health, Synced};
 
 /// A look younger than this answers `syncAll`, unless a job was submitted or cancelled since.
 const FRESH: Duration = Duration::from_secs(5);
+/// How often a cluster is looked at for nothing but jobs whose end nobody witnessed.
+const UNWITNESSED_EVERY: Duration = Duration::from_mins(10);
 /// First pause after a failed look, for a cluster reached over a network.
 const FIRST_PAUSE: Duration = Duration::from_secs(5);
 
@@ -31,6 +33,8 @@ struct Plan {
     quiet: u32,
     /// The last look, when it ended, and whether something was sent to the cluster since.
     last: Option<(Instant, Synced)>,
+    /// The cluster was reached for the first time.
+    met: bool,
 }
 
 /// Runs until the cluster is stopped.
@@ -40,6 +44,7 @@ pub(crate) async fn run(engine: Engine, cluster: Arc<Cluster>, mut asks: Unbound
         early: Vec::new(),
         quiet: 0,
         last: None,
+        met: false,
     };
     let mut turn = Turn::default();
     loop {
@@ -55,6 +60,9 @@ pub(crate) async fn run(engine: Engine, cluster: Arc<Cluster>, mut asks: Unbound
                 while let Ok(ask) = asks.try_recv() {
                     plan.take(ask, &cluster, &mut waiting);
                 }
+                if std::mem::take(&mut plan.met) {
+                    engine.meet(&cluster);
+                }
                 if plan.next.is_none() && engine.active_count(cluster.name()) > 0 {
                     plan.next = Some(Instant::now() + cluster.settings.sync_interval);
                 }
@@ -66,6 +74,11 @@ pub(crate) async fn run(engine: Engine, cluster: Arc<Cluster>, mut asks: Unbound
                     continue;
                 }
             }
+        }
+        if scheduled && !engine.is_attended() && cluster.book().health == Health::AuthRequired {
+            plan.next = None;
+            plan.early.clear();
+            continue;
         }
         // Several processes may serve editors; one of them polls. What a person asked for, or a
         // step of this process made likely, is looked at by whoever has it in hand.
@@ -113,6 +126,7 @@ impl Plan {
             Ask::Sync(asker) => waiting.push(asker),
             Ask::Plan => {}
             Ask::Resume => self.next = self.next.or(Some(Instant::now())),
+            Ask::Met => self.met = true,
             Ask::Expect => {
                 let now = Instant::now();
                 self.quiet = 0;
@@ -169,7 +183,14 @@ impl Plan {
         };
         let locked_out = synced.health == Health::AuthRequired && !engine.is_attended();
         let idle = locked_out || engine.active_count(cluster.name()) == 0;
-        self.next = (!idle).then(|| now + delay);
+        self.next = if !idle {
+            Some(now + delay)
+        } else if !locked_out && engine.waits_for_witnesses(cluster.name()) {
+            // A job that is called UNKNOWN may show up again, or its record may.
+            Some(now + delay.max(UNWITNESSED_EVERY))
+        } else {
+            None
+        };
         if idle {
             self.early.clear();
         }

@@ -3,6 +3,7 @@
 //! ```text
 //! <project_root>/<jobId>/job_info.json      what this job is, for other laptops and lost databases
 //!                        input_files/…      the tree as it was uploaded, never changed
+//!                        attempts/<n>/…     what attempt n asked, and the receipt of its submission
 //!                        outputs/<n>/…      collected results of attempt n
 //!                        logs/<n>/…         collected logs of attempt n
 //! <scratch_root>/<jobId>/<n>/…              the working tree of attempt n
@@ -13,11 +14,12 @@ mod placed;
 
 use std::collections::BTreeMap;
 
+use crate::job::origin::Origin;
 use crate::job::{Job, JobId};
 use crate::shell::{BadPath, RemotePath, quote};
 
 pub use placed::{
-    NOT_AS_IT_WAS, Origin, Placed, STAGED_DAYS, STAGING, staging_script, still_there_script,
+    NOT_AS_IT_WAS, Placed, STAGED_DAYS, STAGING, Supply, staging_script, still_there_script,
 };
 
 /// Name of the description file in the project directory.
@@ -26,6 +28,9 @@ pub const JOB_INFO: &str = "job_info.json";
 pub const INPUT_FILES: &str = "input_files";
 /// Name of the control directory in a working tree.
 pub const CONTROL: &str = ".namdrunner";
+/// Name of the directory that keeps, for each attempt, what was asked and its receipt: beside the
+/// inputs, where no purge of the scratch file system reaches it.
+pub const ATTEMPTS: &str = "attempts";
 /// Name of the list of checksums in the project directory, as `sha256sum -c` reads it.
 pub const SUMS: &str = "sha256sums";
 /// What stands between a job's id and the token of one sending, in the name of a project directory
@@ -37,8 +42,11 @@ pub fn job_dir(root: &RemotePath, id: &JobId) -> Result<RemotePath, BadPath> {
     root.join(id.as_str())
 }
 
-/// `<scratch_root>/<jobId>/<n>`: where attempt `n` runs.
+/// `<scratch_root>/<jobId>/<n>`: where attempt `n` runs. An adopted job runs where its owner has it.
 pub fn work_dir(job: &Job, attempt: u32) -> Result<RemotePath, BadPath> {
+    if let Origin::Adopted { work_dir, .. } = &job.origin {
+        return Ok(work_dir.clone());
+    }
     job.spec.scratch_dir.join(&attempt.to_string())
 }
 
@@ -63,6 +71,9 @@ const CLEAR: &str = r#"clear() {
 /// NAMD's log of an attempt, relative to the working tree: beside the config, where its user would
 /// put it, unless an input has that name.
 pub fn log_in_tree(job: &Job) -> String {
+    if let Origin::Adopted { log: Some(log), .. } = &job.origin {
+        return log.clone();
+    }
     let config = &job.spec.config_in_tree;
     let (dir, name) = config
         .rsplit_once('/')
@@ -101,6 +112,9 @@ pub struct Removal {
 /// cluster; a directory in another root is removed only if it holds the job's description or an
 /// attempt's control directory. The command that removes it compares canonical paths once more.
 pub fn deletable(job: &Job, configured: [&RemotePath; 2]) -> Result<Vec<Removal>, String> {
+    if job.origin.is_adopted() {
+        return Err("the job was submitted by hand, and its files are its owner's".to_owned());
+    }
     let mut found: Vec<Removal> = Vec::new();
     for dir in [&job.spec.project_dir, &job.spec.scratch_dir] {
         let root = dir.parent();

@@ -172,13 +172,18 @@ fn refused(why: impl Into<String>, hint: &str) -> Refused {
 impl Job {
     /// The change that makes a new job known to the store.
     pub fn introduced(self) -> Change {
+        self.introduced_by(Source::User, None)
+    }
+
+    /// The same for a job that was not made here.
+    pub fn introduced_by(self, source: Source, evidence: Option<String>) -> Change {
         Change {
             from: None,
             to: self.status(),
             phase: self.phase(),
             at: self.created_at,
-            source: Source::User,
-            evidence: None,
+            source,
+            evidence,
             seconds_in_from: 0,
             job: self,
         }
@@ -442,6 +447,15 @@ impl Job {
     }
 
     fn ask_submit(&mut self, tag: &Tag, now: Timestamp) -> Result<(), Refused> {
+        if self.origin.is_adopted() && !self.attempts.is_empty() {
+            return Err(refused(
+                format!(
+                    "Job {} was submitted by hand: its inputs are not kept here.",
+                    self.id
+                ),
+                "Create a job from its NAMD config and submit that.",
+            ));
+        }
         match &self.state {
             JobState::Uploading { .. } => {
                 return Err(refused(

@@ -261,6 +261,19 @@ pub struct ListJobsResult {
 pub struct JobHistoryResult {
     /// One entry for each change.
     pub entries: Vec<HistoryEntry>,
+    /// How long it spent in each status, all attempts together, in the order it came to them. One
+    /// that it is in counts until now; an end has no duration.
+    pub durations: Vec<Duration>,
+}
+
+/// How long a job spent in a status.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Duration {
+    /// The status.
+    pub status: Status,
+    /// Seconds spent in it.
+    pub seconds: u64,
 }
 
 /// One change in the life of a job.
@@ -281,7 +294,8 @@ pub struct HistoryEntry {
     pub phase: Option<Phase>,
     /// Who witnessed it.
     pub source: Source,
-    /// What the witness said: the raw line, or a few words.
+    /// What the witness said: the raw line, or a few words. It is dropped some time after (see
+    /// `retention` in config.toml).
     #[serde(skip_serializing_if = "Option::is_none")]
     pub evidence: Option<String>,
     /// The attempt it belongs to; 0 before the first.

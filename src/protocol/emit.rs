@@ -1,6 +1,7 @@
 //! The table and the types, written for other languages: OpenRPC, TypeScript, Lua, and the tables
 //! of `protocol/README.md`. All of it is committed, and a test fails when it is stale.
 
+mod cases;
 mod lua;
 mod model;
 mod openrpc;

@@ -77,6 +77,12 @@ pub struct Job {
     pub labels: BTreeMap<String, String>,
     /// How fresh this knowledge is.
     pub observed: Observed,
+    /// Since when whole answers of the queue lack it, while it is not known what became of it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub unconfirmed_since: Option<Time>,
+    /// Where it came from. Absent: it was made here.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub origin: Option<Origin>,
     /// Its directory below the cluster's project root.
     pub project_dir: String,
     /// Its directory below the cluster's scratch root; attempts run in numbered directories in it.
@@ -221,8 +227,36 @@ pub struct Observed {
     /// Who last said something new about it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub source: Option<Source>,
+    /// How long ago the cluster was last asked about it with success, in seconds.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub age_seconds: Option<u64>,
     /// It is older than it should be: the cluster does not answer, or nobody asks.
     pub stale: bool,
+}
+
+/// Where a job came from.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Origin {
+    /// How it came into the list.
+    pub kind: OriginKind,
+    /// When it was found or adopted.
+    pub at: Time,
+    /// Of an adopted job: its script and arguments, as the batch system prints them.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub script: Option<String>,
+}
+
+/// How a job came into the list. Readers show words they do not know.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub enum OriginKind {
+    /// It was found in its directories on the cluster: made by another laptop, or with a database
+    /// that is lost.
+    Discovered,
+    /// It was submitted by hand and adopted. It is followed and can be cancelled; its files are never
+    /// written or removed, and it cannot be submitted again.
+    Adopted,
 }
 
 /// Who says so.
@@ -241,6 +275,8 @@ pub enum Source {
     Log,
     /// The person.
     User,
+    /// What the job left in its directories on the cluster.
+    Discovered,
 }
 
 /// What a job asks of the batch system. What is absent is left to the cluster's defaults.

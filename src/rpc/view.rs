@@ -1,6 +1,7 @@
 //! Domain → wire, and the little that comes the other way. Pure.
 
 mod clusters;
+mod comparison;
 mod files;
 mod insight;
 mod members;
@@ -8,6 +9,7 @@ mod members;
 use jiff::Timestamp;
 
 use crate::engine::{CreateJob, Created, Event, FileAction, Preview, UpdateJob};
+use crate::job::origin::Origin;
 use crate::job::state::Change;
 use crate::job::{self, Cause, Job, JobState, Outcome};
 use crate::namd;
@@ -18,6 +20,7 @@ use crate::scheduler::{Resources, Source};
 use crate::store::{HistoryEntry, StoredChange};
 
 pub use clusters::{check, cluster, sync_completed, synced};
+pub use comparison::{discovered, reconciled};
 pub use files::{downloaded, job_file};
 pub use insight::{diagnosis, piece, progress};
 
@@ -84,8 +87,13 @@ pub fn job(job: &Job, sight: Sight) -> wire::Job {
         observed: wire::Observed {
             at: sight.observed.map(Time),
             source: job.seen.as_ref().map(|seen| source(seen.source)),
+            age_seconds: sight
+                .observed
+                .map(|at| seconds(sight.now.duration_since(at).as_secs())),
             stale: sight.stale,
         },
+        unconfirmed_since: job.absence.as_ref().map(|absence| Time(absence.since)),
+        origin: origin(&job.origin),
         project_dir: job.spec.project_dir.to_string(),
         scratch_dir: job.spec.scratch_dir.to_string(),
         resources: resources(&job.spec.resources),
@@ -120,6 +128,19 @@ pub fn whole_job(whole: &Job, sight: Sight) -> wire::Job {
         members: members::all(whole),
         ..job(whole, sight)
     }
+}
+
+fn origin(origin: &Origin) -> Option<wire::Origin> {
+    let (kind, at, script) = match origin {
+        Origin::Created => return None,
+        Origin::Discovered { at } => (wire::OriginKind::Discovered, at, None),
+        Origin::Adopted { at, script, .. } => (wire::OriginKind::Adopted, at, script.clone()),
+    };
+    Some(wire::Origin {
+        kind,
+        at: Time(*at),
+        script,
+    })
 }
 
 /// Whether a job may be shown: one that is not whole yet is nobody's business.
@@ -254,6 +275,7 @@ fn source(source: Source) -> wire::Source {
         Source::Marker => wire::Source::Marker,
         Source::Log => wire::Source::Log,
         Source::User => wire::Source::User,
+        Source::Discovered => wire::Source::Discovered,
     }
 }
 
@@ -375,6 +397,38 @@ pub fn history_entry(entry: HistoryEntry) -> wire::HistoryEntry {
         evidence: entry.evidence,
         attempt: entry.attempt,
         seconds_in_from: seconds(entry.seconds_in_from),
+    }
+}
+
+/// A job's history: its entries, and how long it spent in each status until `now`.
+pub fn history(entries: Vec<HistoryEntry>, job: &Job, now: Timestamp) -> wire::JobHistoryResult {
+    let mut spent: Vec<(job::Status, i64)> = Vec::new();
+    let mut add = |status: job::Status, seconds: i64| match spent
+        .iter_mut()
+        .find(|(known, _)| *known == status)
+    {
+        Some((_, sum)) => *sum += seconds.max(0),
+        None => spent.push((status, seconds.max(0))),
+    };
+    for entry in &entries {
+        // A row within a status tells how long it has lasted so far; the one that leaves it tells
+        // all of it.
+        if let Some(from) = entry.from.filter(|from| *from != entry.to) {
+            add(from, entry.seconds_in_from);
+        }
+    }
+    if !job.status().is_terminal() {
+        add(job.status(), now.duration_since(job.status_since).as_secs());
+    }
+    wire::JobHistoryResult {
+        durations: spent
+            .into_iter()
+            .map(|(of, spent)| wire::Duration {
+                status: status(of),
+                seconds: seconds(spent),
+            })
+            .collect(),
+        entries: entries.into_iter().map(history_entry).collect(),
     }
 }
 

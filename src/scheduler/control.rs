@@ -24,6 +24,8 @@ use crate::shell::quote;
 
 /// Name of the control directory in a working tree.
 pub(super) const CONTROL: &str = ".namdrunner";
+/// Name of the directory that keeps what was asked and the receipt of each attempt, by number.
+pub(super) const ATTEMPTS: &str = "attempts";
 /// Name of the directory that keeps the uploaded tree.
 pub(super) const INPUT_FILES: &str = "input_files";
 
@@ -139,5 +141,6 @@ mod tests {
     fn names_are_the_layouts() {
         assert_eq!(CONTROL, crate::job::layout::CONTROL);
         assert_eq!(INPUT_FILES, crate::job::layout::INPUT_FILES);
+        assert_eq!(ATTEMPTS, crate::job::layout::ATTEMPTS);
     }
 }

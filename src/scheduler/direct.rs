@@ -25,9 +25,10 @@ mod submit;
 mod tests;
 
 use super::control::CONTROL;
+use super::survey::{self, Survey, SurveyAsk};
 use super::{
-    CancelTarget, FoundAttempt, Launch, LostAttempt, Query, Scheduler, SchedulerId, Submitted,
-    Watch, trace,
+    CancelTarget, FoundAttempt, HandMade, Launch, LostAttempt, NotFound, Query, Scheduler,
+    SchedulerId, SourceHealth, Submitted, Watch, trace,
 };
 use crate::shell::{Command, Output, RemotePath};
 
@@ -74,5 +75,25 @@ impl Scheduler for Direct {
 
     fn parse_cancel(&self, output: &Output) -> Result<(), String> {
         cancel::parse(output)
+    }
+
+    fn survey(&self, ask: &SurveyAsk) -> Command {
+        survey::command(ask, "LC_ALL=C\nexport LC_ALL\n", "")
+    }
+
+    fn parse_survey(&self, ask: &SurveyAsk, output: &Output) -> Survey {
+        // There is no queue beside the jobs' own directories.
+        Survey {
+            queue: SourceHealth::NotAsked,
+            ..survey::parse(ask, output, |_, _| ())
+        }
+    }
+
+    fn hand_made(&self, _: &SchedulerId, _: &[String]) -> Option<Command> {
+        None
+    }
+
+    fn parse_hand_made(&self, _: &SchedulerId, _: &Output) -> Result<HandMade, NotFound> {
+        Err(NotFound::Nowhere)
     }
 }

@@ -175,6 +175,7 @@ pub(super) fn launch() -> Launch {
         command: "namd3 +p{cores} {config} >{log}".into(),
         requeue: false,
         max_running: 1,
+        asked: r#"{"schema":1,"name":"it's"}"#.into(),
         take_over: false,
     }
 }

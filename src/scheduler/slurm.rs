@@ -6,6 +6,8 @@
 
 mod cancel;
 mod find;
+mod handmade;
+mod list;
 mod members;
 mod options;
 mod query;
@@ -28,9 +30,10 @@ mod query_tests;
 mod tests;
 
 pub use self::options::reserved_option;
+use super::survey::{self, Survey, SurveyAsk};
 use super::{
-    CancelTarget, FoundAttempt, Launch, LostAttempt, Query, Scheduler, SchedulerId, Submitted,
-    Watch,
+    CancelTarget, FoundAttempt, HandMade, Launch, LostAttempt, NotFound, Query, Scheduler,
+    SchedulerId, Submitted, Watch,
 };
 use crate::shell::{Command, Output, RemotePath};
 
@@ -77,6 +80,22 @@ impl Scheduler for Slurm {
 
     fn parse_cancel(&self, output: &Output) -> Result<(), String> {
         cancel::parse(output)
+    }
+
+    fn survey(&self, ask: &SurveyAsk) -> Command {
+        survey::command(ask, &asking(&ask.slurm_setup), &list::script(ask))
+    }
+
+    fn parse_survey(&self, ask: &SurveyAsk, output: &Output) -> Survey {
+        survey::parse(ask, output, list::read)
+    }
+
+    fn hand_made(&self, id: &SchedulerId, setup: &[String]) -> Option<Command> {
+        Some(handmade::command(id, setup))
+    }
+
+    fn parse_hand_made(&self, id: &SchedulerId, output: &Output) -> Result<HandMade, NotFound> {
+        handmade::parse(id, output)
     }
 }
 

@@ -4,7 +4,7 @@
 use std::fmt::Write as _;
 use std::time::Duration;
 
-use super::control::{INPUT_FILES, epoch, output_dirs, variables};
+use super::control::{ATTEMPTS, INPUT_FILES, epoch, output_dirs, variables};
 use super::frame::{Part, parts, shell};
 use super::{Launch, SchedulerId, Submitted};
 use crate::shell::{Command, Output, quote};
@@ -34,6 +34,7 @@ fn remote(launch: &Launch, script_name: &str, script_bytes: usize, send: &str) -
     let _ = write!(
         text,
         r#"inputs={inputs}
+kept={kept}
 receipt=$control/receipt
 me=$(uname -n)
 slip=
@@ -65,7 +66,10 @@ keep() {{
     echo "receipt 1 $tag $id $at ." | dd of="$aside" conv=fsync 2>/dev/null ||
         echo "receipt 1 $tag $id $at ." >"$aside"
     mv -f "$aside" "$receipt"
+    remember
 }}
+# A copy beside the inputs, where no purge of the scratch file system reaches it.
+remember() {{ cp "$receipt" "$kept/receipt.$$" && mv -f "$kept/receipt.$$" "$kept/receipt"; }} 2>/dev/null
 
 script=$(cat; echo .)
 k=1
@@ -109,6 +113,7 @@ EOF
     take $((k+1)) || {{ note 'err another submission is under way'; over unknown; }}
 fi
 note "step lock rc=0"
+{{ mkdir -p "$kept" && printf '%s\n' {asked} >"$kept/asked.$$" && mv -f "$kept/asked.$$" "$kept/asked"; }} 2>/dev/null
 
 said=$(printf '%s' "${{script%.}}" 2>&1 >"$control/{script_name}") || failed script $?
 [ "$(($(wc -c <"$control/{script_name}")))" = {script_bytes} ] || {{ said='the job script did not arrive whole'; failed script 1; }}
@@ -125,6 +130,11 @@ fi
 {output_dirs}{send}}}
 "#,
         inputs = quote(&format!("{}/{INPUT_FILES}", launch.project_dir)),
+        kept = quote(&format!(
+            "{}/{ATTEMPTS}/{}",
+            launch.project_dir, launch.attempt
+        )),
+        asked = quote(&launch.asked),
         take_over = if launch.take_over { "yes" } else { "no" },
         // Members make their trees themselves when they start, from this one copy: so a submission
         // takes as long for ten thousand of them as for one, and what never runs costs nothing.

@@ -256,6 +256,9 @@ pub(super) fn readers(
         .max_size(options.readers.max(1))
         .min_idle(Some(0))
         .test_on_check_out(false)
+        // No reaper: a program that has nothing to do is not woken every half minute for it.
+        .max_lifetime(None)
+        .idle_timeout(None)
         .connection_timeout(patience)
         .build_unchecked(manager)
 }

@@ -85,7 +85,7 @@ impl Store {
     /// if the job was hidden: nobody has heard of it, so there is nothing to tell and no tombstone.
     ///
     /// A job that is on its way, in the queue or running is refused: another process may have
-    /// submitted it since the caller looked.
+    /// submitted it since the caller looked. (One that was submitted by hand goes on without us.)
     pub fn delete(&self, id: &JobId, now: Timestamp) -> Result<u64> {
         self.write(|db| {
             let (hidden, active): (bool, bool) = db
@@ -93,7 +93,7 @@ impl Store {
                 .query_row([id.as_str()], |row| Ok((row.get(0)?, row.get(1)?)))
                 .optional()?
                 .ok_or_else(|| not_found(id))?;
-            if active {
+            if active && !super::read::job(db, id)?.is_some_and(|job| job.origin.is_adopted()) {
                 return Err(Error::new(
                     ErrorKind::RefusedInState,
                     format!("Job {id} has been submitted and has not ended."),
@@ -211,7 +211,7 @@ fn apply(
 }
 
 /// Writes the history row of a change, unless the job is hidden. Returns its number, or 0.
-fn log(db: &Connection, change: &Change) -> Result<u64, Fault> {
+pub(super) fn log(db: &Connection, change: &Change) -> Result<u64, Fault> {
     let job = &change.job;
     if row::hidden(job) {
         return Ok(0);

@@ -10,6 +10,7 @@ mod login;
 mod polite;
 #[path = "../support/proxy.rs"]
 mod proxy;
+mod reconcile;
 pub mod rig;
 mod storm;
 pub mod tools;

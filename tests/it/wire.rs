@@ -1,6 +1,7 @@
 //! The wire: framing, requests, lifecycle and the generated protocol.
 
 mod cli;
+mod discovery;
 mod faults;
 mod files;
 mod fixture;

@@ -97,6 +97,8 @@ async function workbench(dir, settings = {}) {
     EXTENSIONS_GALLERY: "{}",
     NAMDRUNNER_HOME: join(dir, "home"),
     NAMDRUNNER_MIN_SYNC_SECONDS: "1",
+    // No server is left in the background.
+    NAMDRUNNER_LINGER: "0s",
   };
   const common = ["--user-data-dir", data, "--extensions-dir", extensions];
   const installed = spawnSync(node, [codeServer, ...common, "--install-extension", join(here, "../dist/namdrunner.vsix")], { env });

@@ -23,14 +23,14 @@ pub struct Placed {
     /// SHA-256 in hex, of the file on this machine.
     pub sha256: String,
     /// How it came there.
-    pub origin: Origin,
+    pub origin: Supply,
     /// Whether it may be executed.
     pub executable: bool,
 }
 
 /// How a file came to be on the cluster.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Origin {
+pub enum Supply {
     /// An earlier job has it: it is copied, and the copy is compared.
     Earlier,
     /// It was sent for this job and compared when it arrived.
@@ -65,9 +65,9 @@ left() {{ same "$1" "$3" || refuse "$1"; staged "$@"; }}"#
     );
     for file in placed {
         let how = match file.origin {
-            Origin::Earlier => "earlier",
-            Origin::Staged => "staged",
-            Origin::Left => "left",
+            Supply::Earlier => "earlier",
+            Supply::Staged => "staged",
+            Supply::Left => "left",
         };
         let _ = writeln!(
             script,
@@ -103,7 +103,7 @@ pub(super) fn list(placed: &[Placed]) -> String {
 
 /// Shell text that removes what was staged, when the job is whole.
 pub(super) fn release(placed: &[Placed]) -> String {
-    let staged = placed.iter().filter(|file| file.origin != Origin::Earlier);
+    let staged = placed.iter().filter(|file| file.origin != Supply::Earlier);
     let mut script = String::new();
     for file in staged {
         let _ = writeln!(script, "rm -f {}", file.from.quoted());

@@ -39,6 +39,7 @@ pub fn readme(document: &str, examples: &impl Examples) -> Result<String, String
             "client notifications" => client_notifications(),
             "errors" => errors(),
             "types" => all_types(),
+            "awkward cases" => super::cases::table(),
             _ => return Err(format!("there is no part {name}")),
         };
         let _ = write!(out, "{before}{mark} -->\n{}\n{END}", part.trim_end());

@@ -43,7 +43,7 @@ pub fn cluster(state: &ClusterState) -> wire::ClusterStatus {
     }
 }
 
-fn source_status(health: &SourceHealth) -> wire::SourceStatus {
+pub(super) fn source_status(health: &SourceHealth) -> wire::SourceStatus {
     let (health, exit, reason) = match health {
         SourceHealth::NotAsked => (wire::SourceHealth::NotAsked, None, None),
         SourceHealth::Ok => (wire::SourceHealth::Ok, None, None),

@@ -65,7 +65,7 @@ fn a_new_job_says_only_what_is_known() {
     assert_eq!(shown["timeLimitSeconds"], 3600);
     assert_eq!(
         shown["observed"],
-        json!({"at": "2027-01-15T08:01:30.000Z", "source": "squeue", "stale": false})
+        json!({"at": "2027-01-15T08:01:30.000Z", "source": "squeue", "ageSeconds": 10, "stale": false})
     );
     assert_eq!(shown["results"]["state"], "none");
     assert_eq!(shown["attempt"], 0);

@@ -273,3 +273,75 @@ fn an_old_database_opens() {
         .unwrap();
     assert_sound(&store);
 }
+
+/// A life that was replayed elsewhere: made, then renamed.
+fn story(n: u32) -> Vec<crate::job::state::Change> {
+    let first = job(n).introduced_by(Source::Discovered, Some("job_info.json".into()));
+    let second = first
+        .job
+        .apply(&renamed("later"), at(500))
+        .unwrap()
+        .unwrap();
+    vec![first, second]
+}
+
+#[test]
+fn a_job_that_was_found_comes_in_whole_and_once() {
+    let (_dir, store) = fresh();
+    let numbers = store.restore(&story(1), b"run 1").unwrap().unwrap();
+    assert_eq!(numbers, [1, 2]);
+    let id = &job(1).id;
+    assert_eq!(store.job(id).unwrap().spec.name, "later");
+    assert_eq!(store.config_text(id).unwrap(), b"run 1");
+    let history = store.history(id).unwrap();
+    assert_eq!(history.len(), 2);
+    assert_eq!(history[0].source, Source::Discovered);
+    assert_eq!(history[0].evidence.as_deref(), Some("job_info.json"));
+    // Found again, by this program or by another one.
+    assert_eq!(store.restore(&story(1), b"").unwrap(), None);
+    assert_eq!(store.seq().unwrap(), 2);
+    // What was deleted is not resurrected.
+    store.delete(id, at(600)).unwrap();
+    assert_eq!(store.restore(&story(1), b"").unwrap(), None);
+    assert_sound(&store);
+}
+
+#[test]
+fn a_found_job_does_not_take_an_idempotency_key_from_another() {
+    let (_dir, store) = fresh();
+    let mut known = job(2);
+    known.spec.idempotency_key = Some("key".into());
+    put(&store, known.clone());
+    let mut found = job(4);
+    found.spec.idempotency_key = Some("key".into());
+    let changes = [found.clone().introduced_by(Source::Discovered, None)];
+    store.restore(&changes, b"").unwrap().unwrap();
+    assert_eq!(store.job(&found.id).unwrap().spec.idempotency_key, None);
+    let of_key = store.by_idempotency_key("even", "key").unwrap().unwrap();
+    assert_eq!(of_key.id, known.id);
+}
+
+#[test]
+fn evidence_is_dropped_by_its_age_in_steps_and_once() {
+    let (_dir, store) = fresh();
+    put(&store, job(1));
+    let id = job(1).id;
+    for seconds in [100, 200, 300] {
+        record(&store, &id, &renamed(&format!("at {seconds}")), at(seconds)).unwrap();
+    }
+    let left = || {
+        let history = store.history(&id).unwrap();
+        history
+            .iter()
+            .filter(|entry| entry.evidence.is_some())
+            .count()
+    };
+    assert_eq!(left(), 3);
+    assert_eq!(store.forget_evidence(at(0), 9).unwrap(), 0);
+    assert_eq!(store.forget_evidence(at(250), 2).unwrap(), 2);
+    assert_eq!(left(), 2, "the first row had none");
+    assert_eq!(store.forget_evidence(at(250), 2).unwrap(), 1);
+    assert_eq!(store.forget_evidence(at(250), 2).unwrap(), 0);
+    assert_eq!(left(), 1);
+    assert_eq!(store.history(&id).unwrap().len(), 4);
+}

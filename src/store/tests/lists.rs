@@ -295,6 +295,9 @@ fn each_question_has_an_index() {
         (read::BY_TAG.into(), "jobs_by_tag"),
         (read::CLUSTERS.into(), "jobs_by_cluster"),
         (read::history_sql(), "history_by_job"),
+        (super::super::retention::OLD.into(), "jobs_ended"),
+        (super::super::restore::OUTLINES.into(), "jobs_by_cluster"),
+        (super::super::restore::UNWITNESSED.into(), "jobs_by_status"),
         (
             super::super::changes::CHANGED.clone(),
             "INTEGER PRIMARY KEY",

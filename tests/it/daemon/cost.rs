@@ -114,6 +114,80 @@ async fn one_five_and_twenty_editors_cost_the_same() {
     }
 }
 
+/// Attempts to log in that sshd has refused.
+fn refusals() -> usize {
+    let log = std::fs::read_to_string(cluster_env("NRT_SSHD_LOG")).unwrap();
+    let refused = |line: &&str| line.contains("Connection closed by authenticating user");
+    log.lines().filter(refused).count()
+}
+
+#[tokio::test]
+#[ignore = "needs tests/run.sh"]
+async fn a_cluster_that_asks_for_a_login_is_left_alone_while_nobody_is_there() {
+    let rig = Rig::new();
+    let mut first = editor(&rig, |command| {
+        command.env("NAMDRUNNER_LINGER", "jobs");
+    })
+    .await;
+    let params = json!({
+        "configPath": rig.config("lingers.namd"), "inputs": ["namd-stand-in"], "cluster": "test",
+    });
+    let created = first.request("createJob", params).await.unwrap();
+    let id = created["job"]["jobId"].clone();
+    first
+        .request("submit", json!({"jobId": id, "wait": true}))
+        .await
+        .unwrap();
+    // The key is not good any more.
+    let key = cluster_env("NRT_SSH_KEY");
+    let config = rig.home().join("config/config.toml");
+    let good = std::fs::read_to_string(&config).unwrap();
+    let other = rig.home().join("other_key");
+    let made = std::process::Command::new("ssh-keygen")
+        .args(["-q", "-t", "ed25519", "-N", "", "-f"])
+        .arg(&other)
+        .status();
+    assert!(made.unwrap().success());
+    std::fs::write(&config, good.replace(&key, other.to_str().unwrap())).unwrap();
+    first
+        .expect_notification_where("clusterStatusChanged", |told| {
+            told["status"]["health"] == "authRequired"
+        })
+        .await;
+    let pid = owner::noted(&rig.home().join("data")).unwrap().pid;
+    assert_eq!(first.shut_down().await, 0);
+    // A look that was due when the editor went may still come.
+    tokio::time::sleep(Duration::from_secs(3)).await;
+    let before = refusals();
+    tokio::time::sleep(Duration::from_secs(12)).await;
+    let while_alone = refusals() - before;
+    assert_eq!(while_alone, 0, "it was tried again");
+    let mut second = editor(&rig, |_| {}).await;
+    let told = second
+        .expect_notification_where("window/logMessage", |told| {
+            told["message"]
+                .as_str()
+                .unwrap()
+                .contains("has asked for a login since")
+        })
+        .await;
+    let message = told["message"].as_str().unwrap();
+    assert!(message.contains("active job is not watched"), "{message}");
+    assert_eq!(owner::noted(&rig.home().join("data")).unwrap().pid, pid);
+    std::fs::write(&config, good).unwrap();
+    let status = json!({"jobId": id, "sync": true});
+    second.request("jobStatus", status).await.unwrap();
+    second
+        .request("cancel", json!({"jobId": id}))
+        .await
+        .unwrap();
+    second
+        .expect_notification_where("jobStatusChanged", |told| told["to"] == "CANCELLED")
+        .await;
+    assert_eq!(second.shut_down().await, 0);
+    super::signal(pid, "TERM");
+}
+
 #[tokio::test]
 #[ignore = "needs tests/run.sh"]
 async fn a_daemon_that_is_killed_at_any_moment_submits_once() {

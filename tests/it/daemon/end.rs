@@ -143,6 +143,39 @@ async fn a_signal_ends_it_in_order() {
     assert_eq!(editor.shut_down().await, 0);
 }
 
+/// How often the threads of a process have been woken, all together.
+fn wakings(pid: u32) -> u64 {
+    let tasks = std::fs::read_dir(format!("/proc/{pid}/task")).unwrap();
+    let of_one = |task: std::io::Result<std::fs::DirEntry>| -> u64 {
+        let text = std::fs::read_to_string(task.unwrap().path().join("status")).unwrap_or_default();
+        let line = text
+            .lines()
+            .find_map(|line| line.strip_prefix("voluntary_ctxt_switches:"));
+        line.map_or(0, |count| count.trim().parse().unwrap())
+    };
+    tasks.map(of_one).sum()
+}
+
+#[tokio::test]
+async fn a_daemon_with_nothing_to_do_sleeps() {
+    let place = Place::new();
+    let mut editor = place.editor().await;
+    editor.request("syncAll", json!({})).await.unwrap();
+    let pid = place.daemon();
+    // What the start has left to do may still be going on: quiet must come, and last.
+    let mut quiet = false;
+    for _ in 0..20 {
+        let before = wakings(pid);
+        tokio::time::sleep(std::time::Duration::from_secs(2)).await;
+        quiet = wakings(pid) - before <= 2;
+        if quiet {
+            break;
+        }
+    }
+    assert!(quiet, "it is woken all the time");
+    assert_eq!(editor.shut_down().await, 0);
+}
+
 #[tokio::test]
 async fn it_ends_when_its_data_directory_is_gone() {
     let place = Place::new();

@@ -93,6 +93,8 @@ async fn replay(path: &Path, update: bool) -> String {
             Step::SendRaw(bytes) => open.send_bytes(bytes.as_bytes()).await,
             Step::EndOfInput => open.close_input().await,
             Step::Receive(expected) => {
+                // Stands above the panic when nothing comes.
+                println!("{name}: {expected}");
                 let message = open.take(|message| same_key(expected, message)).await;
                 let message = message.unwrap_or_else(|| panic!("{name}: nothing like {expected}"));
                 let message: Value =

@@ -5,6 +5,7 @@ use serde_json::{Map, Value};
 
 /// Fields whose value is compared by its type alone.
 const VARYING: &[&str] = &[
+    "ageSeconds",
     "detail",
     "evidence",
     "latencyMs",
@@ -13,6 +14,7 @@ const VARYING: &[&str] = &[
     "percentage",
     "queriesLastHour",
     "script",
+    "seconds",
     "secondsInFrom",
     "seq",
     "slurmJobId",
