@@ -6,6 +6,7 @@ mod disks;
 mod faults;
 mod life;
 mod links;
+mod login;
 mod polite;
 #[path = "../support/proxy.rs"]
 mod proxy;
