@@ -15,6 +15,22 @@ error('Cannot import a meta module')
 ---@field cause? namdrunner.Cause Why it failed or who cancelled it.
 ---@field memberCounts? namdrunner.MemberCounts How the members of an array stood, or stand.
 
+--- What a login asks. Its texts come from the cluster where the method is `keyboard-interactive`.
+---@class namdrunner.AuthPromptParams
+---@field cluster string The cluster's name in config.toml.
+---@field host string The host that asks; on the way to a cluster it may be another one than the cluster's.
+---@field user string The user there.
+---@field method namdrunner.PromptMethod What is being tried.
+---@field name string A title. Empty: there is none.
+---@field instructions string What is said about the prompts. Empty: nothing.
+---@field prompts namdrunner.Prompt[] What is asked; show all of it at once.
+---@field attempt integer Counts the attempts with this method, from 1.
+---@field reason string Why it is asked (again). Empty: there is nothing to say.
+
+--- The answers to an `authPrompt`.
+---@class namdrunner.AuthPromptResult
+---@field answers string[] One for each prompt, in their order.
+
 --- What `cancel` takes.
 ---@class namdrunner.CancelJobParams
 ---@field jobId string The job.
@@ -234,6 +250,25 @@ error('Cannot import a meta module')
 ---@field evidence? string What the witness said: the raw line, or a few words.
 ---@field attempt integer The attempt it belongs to; 0 before the first.
 ---@field secondsInFrom integer Seconds spent in the status before.
+
+--- A host key that is not recorded, or another one than recorded.
+---@class namdrunner.HostKeyPromptParams
+---@field cluster string The cluster's name in config.toml.
+---@field host string The host; on the way to a cluster it may be another one than the cluster's.
+---@field port integer Its port.
+---@field algorithm string The key's type, as `ssh-ed25519`.
+---@field fingerprint string The key's fingerprint, as `ssh-keygen -l` prints it; to be compared with what the site publishes.
+---@field state namdrunner.HostKeyState Whether the host is new or its key another one.
+---@field knownFingerprint? string The fingerprint that is recorded. Absent: the host is new.
+
+--- The answer to a `hostKeyPrompt`.
+---@class namdrunner.HostKeyPromptResult
+---@field accept boolean Whether the key is the right one.
+
+--- What is wrong with a host key. Readers show words they do not know.
+---@alias namdrunner.HostKeyState
+---| "new" # The host is not recorded; the key can be accepted, and is recorded then.
+---| "changed" # Another key is recorded: somebody may be listening in. The connection is refused whatever the answer is; the request informs.
 
 --- What `initialize` takes that is special to this server.
 ---@class namdrunner.InitializationOptions
@@ -494,6 +529,17 @@ error('Cannot import a meta module')
 --- Where `$/progress` is reported to: chosen by the caller, one for each request.
 ---@alias namdrunner.ProgressToken integer|string
 
+--- One line to be answered.
+---@class namdrunner.Prompt
+---@field text string What is asked for.
+---@field echo boolean Whether the answer may be seen while it is typed.
+
+--- What a login tries. Readers show words they do not know.
+---@alias namdrunner.PromptMethod
+---| "passphrase" # The passphrase of a key file on this machine; it is not sent anywhere.
+---| "keyboard-interactive" # Whatever the host asks: passwords, codes, menus.
+---| "password" # The account's password.
+
 --- A stretch of a file, as in LSP; the end is not part of it.
 ---@class namdrunner.Range
 ---@field start namdrunner.Position Where it begins.
@@ -707,9 +753,14 @@ error('Cannot import a meta module')
 ---| "changesSince" # namdrunner.ChangesSinceParams -> namdrunner.ChangesSinceResult. Gives what happened since a change's number: what a client missed.
 ---| "listClusters" # namdrunner.NoParams -> namdrunner.ListClustersResult. Gives all clusters.
 ---| "clusterStatus" # namdrunner.ClusterParams -> namdrunner.ClusterStatus. Gives one cluster.
----| "connect" # namdrunner.ConnectParams -> namdrunner.ClusterStatus. Connects to a cluster now, instead of when it is needed.
+---| "connect" # namdrunner.ConnectParams -> namdrunner.ClusterStatus. Connects to a cluster now, instead of when it is needed. Asks the person what the login needs to know, if the client can.
 ---| "disconnect" # namdrunner.ClusterParams -> namdrunner.ClusterStatus. Ends the connection to a cluster. The next need opens a new one.
 ---| "doctor" # namdrunner.DoctorParams -> namdrunner.DoctorResult. Looks at everything a cluster needs to have — link, commands, roots, launch program — and says what to do about what is missing. A check that fails is told in the result; it is no error of the call.
+
+--- What the server asks of a client that can prompt.
+---@alias namdrunner.ServerRequest
+---| "authPrompt" # namdrunner.AuthPromptParams -> namdrunner.AuthPromptResult|nil. A login needs what only the person knows. `null`, or any error, means that nobody answers; the login then ends with `authRequired`.
+---| "hostKeyPrompt" # namdrunner.HostKeyPromptParams -> namdrunner.HostKeyPromptResult. A host is not known, or shows another key than is recorded. A new key that is accepted is recorded in the first file of known hosts; a changed one is refused whatever is answered.
 
 --- What the server tells.
 ---@alias namdrunner.Notification

@@ -26,6 +26,34 @@ export interface Attempt {
   memberCounts?: MemberCounts;
 }
 
+/** What a login asks. Its texts come from the cluster where the method is `keyboard-interactive`. */
+export interface AuthPromptParams {
+  /** The cluster's name in config.toml. */
+  cluster: string;
+  /** The host that asks; on the way to a cluster it may be another one than the cluster's. */
+  host: string;
+  /** The user there. */
+  user: string;
+  /** What is being tried. */
+  method: PromptMethod;
+  /** A title. Empty: there is none. */
+  name: string;
+  /** What is said about the prompts. Empty: nothing. */
+  instructions: string;
+  /** What is asked; show all of it at once. */
+  prompts: Prompt[];
+  /** Counts the attempts with this method, from 1. */
+  attempt: number;
+  /** Why it is asked (again). Empty: there is nothing to say. */
+  reason: string;
+}
+
+/** The answers to an `authPrompt`. */
+export interface AuthPromptResult {
+  /** One for each prompt, in their order. */
+  answers: string[];
+}
+
 /** What `cancel` takes. */
 export interface CancelJobParams {
   /** The job. */
@@ -396,6 +424,37 @@ export interface HistoryEntry {
   /** Seconds spent in the status before. */
   secondsInFrom: number;
 }
+
+/** A host key that is not recorded, or another one than recorded. */
+export interface HostKeyPromptParams {
+  /** The cluster's name in config.toml. */
+  cluster: string;
+  /** The host; on the way to a cluster it may be another one than the cluster's. */
+  host: string;
+  /** Its port. */
+  port: number;
+  /** The key's type, as `ssh-ed25519`. */
+  algorithm: string;
+  /** The key's fingerprint, as `ssh-keygen -l` prints it; to be compared with what the site publishes. */
+  fingerprint: string;
+  /** Whether the host is new or its key another one. */
+  state: HostKeyState;
+  /** The fingerprint that is recorded. Absent: the host is new. */
+  knownFingerprint?: string;
+}
+
+/** The answer to a `hostKeyPrompt`. */
+export interface HostKeyPromptResult {
+  /** Whether the key is the right one. */
+  accept: boolean;
+}
+
+/** What is wrong with a host key. Readers show words they do not know. */
+export type HostKeyState =
+  /** The host is not recorded; the key can be accepted, and is recorded then. */
+  | "new"
+  /** Another key is recorded: somebody may be listening in. The connection is refused whatever the answer is; the request informs. */
+  | "changed";
 
 /** What `initialize` takes that is special to this server. */
 export interface InitializationOptions {
@@ -838,6 +897,23 @@ export interface ProgressParams {
 /** Where `$/progress` is reported to: chosen by the caller, one for each request. */
 export type ProgressToken = number | string;
 
+/** One line to be answered. */
+export interface Prompt {
+  /** What is asked for. */
+  text: string;
+  /** Whether the answer may be seen while it is typed. */
+  echo: boolean;
+}
+
+/** What a login tries. Readers show words they do not know. */
+export type PromptMethod =
+  /** The passphrase of a key file on this machine; it is not sent anywhere. */
+  | "passphrase"
+  /** Whatever the host asks: passwords, codes, menus. */
+  | "keyboard-interactive"
+  /** The account's password. */
+  | "password";
+
 /** A stretch of a file, as in LSP; the end is not part of it. */
 export interface Range {
   /** Where it begins. */
@@ -1146,12 +1222,20 @@ export interface Requests {
   "listClusters": { params: NoParams; result: ListClustersResult };
   /** Gives one cluster. */
   "clusterStatus": { params: ClusterParams; result: ClusterStatus };
-  /** Connects to a cluster now, instead of when it is needed. */
+  /** Connects to a cluster now, instead of when it is needed. Asks the person what the login needs to know, if the client can. */
   "connect": { params: ConnectParams; result: ClusterStatus };
   /** Ends the connection to a cluster. The next need opens a new one. */
   "disconnect": { params: ClusterParams; result: ClusterStatus };
   /** Looks at everything a cluster needs to have — link, commands, roots, launch program — and says what to do about what is missing. A check that fails is told in the result; it is no error of the call. */
   "doctor": { params: DoctorParams; result: DoctorResult };
+}
+
+/** What the server asks of a client that can prompt. */
+export interface ServerRequests {
+  /** A login needs what only the person knows. `null`, or any error, means that nobody answers; the login then ends with `authRequired`. */
+  "authPrompt": { params: AuthPromptParams; result: AuthPromptResult | null };
+  /** A host is not known, or shows another key than is recorded. A new key that is accepted is recorded in the first file of known hosts; a changed one is refused whatever is answered. */
+  "hostKeyPrompt": { params: HostKeyPromptParams; result: HostKeyPromptResult };
 }
 
 /** What the server tells. */

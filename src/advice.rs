@@ -25,7 +25,7 @@ use crate::job::{Job, JobState, Outcome};
 use crate::namd::{LogReport, Range, StepPlan};
 
 pub use cause::Cause;
-pub use remedy::{clock, in_words, prediction};
+pub use remedy::{Prediction, clock, in_words, prediction};
 
 /// What is known about a job when it is judged.
 #[derive(Debug, Clone, Copy)]

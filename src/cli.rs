@@ -9,6 +9,7 @@ mod logs;
 mod schema;
 mod serve;
 mod status;
+mod terminal;
 
 use std::io::Write as _;
 use std::process::ExitCode;

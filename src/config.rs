@@ -76,14 +76,20 @@ pub struct Cluster {
     pub name: String,
     /// Host name, address or ssh alias; none means this machine.
     pub host: Option<String>,
-    /// User there; none means the same as here.
+    /// User there; none means what ssh's settings say, else the same as here.
     pub user: Option<String>,
-    /// Port; none means 22.
+    /// Port; none means what ssh's settings say, else 22.
     pub port: Option<u16>,
     /// Private keys to try, beside the agent and the usual files. Absolute.
     pub identity_files: Vec<PathBuf>,
     /// `known_hosts` files; empty means the user's and the system's. Absolute.
     pub known_hosts: Vec<PathBuf>,
+    /// Hosts to go over on the way there, as ssh's `ProxyJump`; `none` for the straight way whatever
+    /// ssh's own settings say.
+    pub proxy_jump: Option<String>,
+    /// A file of `ssh_config(5)` to follow instead of the usual ones. Absolute; an empty path means
+    /// that none is followed.
+    pub ssh_config: Option<PathBuf>,
     /// What runs jobs there.
     pub scheduler: SchedulerKind,
     /// Where job directories are kept: absolute, `~/…`, or with variables (`$HOME`, `$USER`,

@@ -8,6 +8,7 @@ mod script;
 #[cfg(test)]
 mod tests;
 
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
@@ -16,6 +17,7 @@ pub use self::judge::judge;
 pub use self::script::doctor_command;
 use crate::config::{Cluster, Home, Settings};
 use crate::error::Error;
+use crate::transport::prompt::Prompter;
 use crate::transport::{Transport, TransportError};
 
 /// One thing that was looked at.
@@ -61,9 +63,19 @@ impl Check {
 
 /// Looks at a cluster through one remote command, and tries its SFTP. Never fails: a link that does not stand is a
 /// check that failed.
-pub async fn run(cluster: &Cluster, transport: &dyn Transport) -> Vec<Check> {
+///
+/// A login that needs a person asks `person`.
+pub async fn run(
+    cluster: &Cluster,
+    transport: &dyn Transport,
+    person: Option<Arc<dyn Prompter>>,
+) -> Vec<Check> {
     let began = Instant::now();
-    match transport.run(&doctor_command(cluster)).await {
+    let looked = async {
+        transport.connect(person).await?;
+        transport.run(&doctor_command(cluster)).await
+    };
+    let mut checks = match looked.await {
         Ok(output) => {
             let took = began.elapsed();
             let mut checks = judge(cluster, &output, took, Timestamp::now());
@@ -71,7 +83,13 @@ pub async fn run(cluster: &Cluster, transport: &dyn Transport) -> Vec<Check> {
             checks
         }
         Err(error) => vec![link_failure(cluster, &error)],
-    }
+    };
+    let remarks = transport.remarks().into_iter();
+    checks.extend(remarks.map(|remark| {
+        let (what, hint) = remark.split_once(": ").unwrap_or((&remark, ""));
+        Check::note("ssh config", what, hint)
+    }));
+    checks
 }
 
 /// How large files travel.
@@ -129,7 +147,7 @@ fn link_failure(cluster: &Cluster, error: &TransportError) -> Check {
             "link",
             detail,
             format!(
-                "Load your key into the agent (`ssh-add`) or name it as identity_files in [clusters.{name}]; a cluster that asks for a password or a code needs a client that can ask you for it."
+                "Load your key into the agent (`ssh-add`) or name it as identity_files in [clusters.{name}]. A cluster that asks for a password or a code needs a place where you can be asked: `namdrunner doctor {name}` in a terminal, or an editor."
             ),
         ),
         TransportError::HostKey { hint, .. } => Check::bad("host key", detail, hint.clone()),

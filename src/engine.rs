@@ -6,16 +6,22 @@
 
 mod attend;
 mod calls;
+mod closing;
 mod cluster;
 mod create;
 mod files;
+mod follow;
 mod health;
+mod insight;
 mod instance;
 mod launch;
+mod login;
+mod logs;
 mod meter;
 pub mod owner;
 mod pace;
 mod preview;
+mod prompts;
 mod record;
 mod remove;
 mod retrieve;
@@ -27,7 +33,7 @@ mod worker;
 
 use std::collections::{BTreeMap, HashSet};
 use std::path::PathBuf;
-use std::sync::atomic::AtomicBool;
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, RwLock};
 use std::time::Duration;
 
@@ -39,10 +45,15 @@ use tokio_util::task::TaskTracker;
 pub use attend::Occupation;
 pub use calls::*;
 pub use cluster::transport_of;
+pub use insight::Insight;
+pub use logs::{Part, Piece, Which};
+pub use prompts::{Prompts, Registration};
 pub use shown::{ConfigRead, names_in, read_shown_config};
 
+/// What a person is asked, for those who put it to them.
+pub use crate::transport::prompt;
+
 use crate::config::{Home, Settings, Watched};
-use crate::doctor::{self, Check};
 use crate::engine::cluster::{Ask, Cluster, lock};
 use crate::engine::instance::Instance;
 use crate::engine::owner::Owner;
@@ -189,8 +200,9 @@ impl Engine {
 
     /// Submits a job. Answers when the ask is on disk; with `wait`, when the batch system has
     /// answered (or the answer has to be waited for beyond this call).
-    pub async fn submit(&self, id: &JobId, wait: bool, _caller: &Caller) -> Result<Job> {
+    pub async fn submit(&self, id: &JobId, wait: bool, caller: &Caller) -> Result<Job> {
         let cluster = self.find_cluster(&self.stored(id)?.spec.cluster)?;
+        self.log_in_to_submit(&cluster, caller).await?;
         let tag = self.tag()?;
         // Claimed before the intent is stored: a look in between must not start it as well.
         let Some(busy) = cluster.claim(id) else {
@@ -219,10 +231,10 @@ impl Engine {
     }
 
     /// A job, with the members of an array; with `sync`, after a look at its cluster.
-    pub async fn job(&self, id: &JobId, sync: bool) -> Result<Job> {
+    pub async fn job(&self, id: &JobId, sync: bool, caller: &Caller) -> Result<Job> {
         let mut job = self.visible(id)?;
         if sync && job.is_active() {
-            self.sync_all(Some(&job.spec.cluster)).await?;
+            self.sync_all(Some(&job.spec.cluster), caller).await?;
             job = self.visible(id)?;
         }
         if job.spec.array.is_some() {
@@ -248,13 +260,22 @@ impl Engine {
     }
 
     /// Looks at one cluster, or at all side by side. Where nothing is active nothing is asked.
-    pub async fn sync_all(&self, cluster: Option<&str>) -> Result<(Vec<Synced>, u64)> {
+    /// A login that needs a person asks the caller's.
+    pub async fn sync_all(
+        &self,
+        cluster: Option<&str>,
+        caller: &Caller,
+    ) -> Result<(Vec<Synced>, u64)> {
         self.reload_settings();
         let clusters = match cluster {
             Some(name) => vec![self.find_cluster(name)?],
             None => self.all_clusters(),
         };
         let looks = clusters.into_iter().map(|cluster| async move {
+            if caller.prompter.is_some() && self.active_count(cluster.name()) > 0 {
+                // What is wrong shows in the look.
+                let _ = self.log_in(&cluster, caller).await;
+            }
             let (asker, answer) = oneshot::channel();
             let _ = cluster.asks.send(Ask::Sync(asker));
             answer.await.unwrap_or_else(|_| Synced {
@@ -288,6 +309,7 @@ impl Engine {
         }
         let cluster = self.find_cluster(&job.spec.cluster)?;
         let job = self.record(id, Fact::CancelAsked).await?;
+        kill_point("cancel-recorded");
         match job.state {
             // Nothing has been sent: the submission is withdrawn.
             JobState::Submitting { step, .. }
@@ -390,41 +412,6 @@ impl Engine {
     pub fn cluster(&self, name: &str) -> Result<ClusterState> {
         self.reload_settings();
         Ok(self.state_of(&*self.find_cluster(name)?))
-    }
-
-    /// Looks for what may keep jobs from running on a cluster, over its one connection.
-    pub async fn examine(&self, name: &str) -> Result<Vec<Check>> {
-        self.reload_settings();
-        let cluster = self.find_cluster(name)?;
-        Ok(doctor::run(&cluster.settings, cluster.transport.as_ref()).await)
-    }
-
-    /// Opens the connection to a cluster, if there is none, and learns what is needed.
-    pub async fn connect(&self, name: &str, _caller: &Caller) -> Result<ClusterState> {
-        self.reload_settings();
-        let cluster = self.find_cluster(name)?;
-        if let Err(error) = cluster.ready().await {
-            self.note_trouble(&cluster, "connect", &error);
-            return Err(error);
-        }
-        if !cluster.transport.connected() {
-            let hello = crate::shell::Command::read("connect", ":");
-            if let Err(error) = cluster.run(&hello).await {
-                self.note_trouble(&cluster, "connect", &error);
-                return Err(error);
-            }
-        }
-        self.turn(&cluster, Health::Ok, None, None);
-        let _ = cluster.asks.send(Ask::Expect);
-        Ok(self.state_of(&cluster))
-    }
-
-    /// Ends the connection to a cluster; the next command opens a new one.
-    pub async fn disconnect(&self, name: &str) -> Result<ClusterState> {
-        let cluster = self.find_cluster(name)?;
-        cluster.transport.close().await;
-        self.turn(&cluster, Health::Unchecked, None, None);
-        Ok(self.state_of(&cluster))
     }
 
     /// When a job was last looked at, and whether that is too long ago for its status to be taken
@@ -592,11 +579,17 @@ pub async fn blocking<T: Send + 'static>(
         .unwrap_or_else(|broken| Err(Error::internal(format!("A step broke off: {broken}"))))
 }
 
-/// A named place where fault tests kill the process (`NAMDRUNNER_KILL_AT=<name>`).
+/// A named place where fault tests kill the process: `NAMDRUNNER_KILL_AT=<name>`, or `<name>:<n>` for
+/// the n-th time it is passed. A test finds the names in the source and dies at each of them.
 pub(crate) fn kill_point(name: &str) {
-    static AT: std::sync::OnceLock<Option<String>> = std::sync::OnceLock::new();
-    let at = AT.get_or_init(|| std::env::var("NAMDRUNNER_KILL_AT").ok());
-    if at.as_deref() == Some(name) {
+    static AT: std::sync::OnceLock<Option<(String, AtomicU32)>> = std::sync::OnceLock::new();
+    let at = AT.get_or_init(|| {
+        let at = std::env::var("NAMDRUNNER_KILL_AT").ok()?;
+        let (name, passage) = at.split_once(':').unwrap_or((&at, "1"));
+        Some((name.to_owned(), AtomicU32::new(passage.parse().ok()?)))
+    });
+    let Some((at, left)) = at else { return };
+    if at == name && left.fetch_sub(1, Ordering::SeqCst) == 1 {
         tracing::error!(name, "killed here, as asked");
         #[allow(
             clippy::disallowed_methods,

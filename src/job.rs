@@ -163,6 +163,9 @@ pub struct JobSpec {
     pub idempotency_key: Option<String>,
     /// Steps the config runs in all, where it says so statically.
     pub total_steps: Option<u64>,
+    /// In how many segments (`run`, `minimize`), where it says so statically.
+    #[serde(default)]
+    pub segments: Option<u32>,
 }
 
 /// One uploaded file.
@@ -293,6 +296,11 @@ pub enum Cause {
     MarkerDisagrees {
         /// The marker's exit code.
         code: i32,
+    },
+    /// Slurm said COMPLETED; NAMD's log holds a fatal error. Both are named.
+    LogDisagrees {
+        /// NAMD's words.
+        text: String,
     },
     /// The wall-clock limit.
     TimeLimit,

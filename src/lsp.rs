@@ -330,7 +330,7 @@ impl Language {
         let verb = Verb::parse(&params.command)?;
         let engine = engine.engine().await?;
         if verb == Verb::Sync {
-            return commands::sync(&engine).await;
+            return commands::sync(&engine, &caller).await;
         }
         let first = params.arguments.unwrap_or_default().into_iter().next();
         let Some(Value::String(first)) = first else {

@@ -10,9 +10,11 @@ mod cluster;
 pub mod emit;
 mod failure;
 mod files;
+mod insight;
 mod job;
 mod lifecycle;
 mod notifications;
+mod prompts;
 mod time;
 
 use schemars::{JsonSchema, Schema, SchemaGenerator};
@@ -39,6 +41,10 @@ pub use failure::{
 pub use files::{
     DownloadParams, DownloadResult, DownloadedFile, FilePlace, JobFile, ListFilesResult,
 };
+pub use insight::{
+    Advice, DiagnoseResult, Diagnosis, Edit, Evidence, JobLogParams, JobLogResult, JobProgress,
+    WhichLog,
+};
 pub use job::{
     Attempt, Cause, CauseCode, ErrorInfo, Job, Member, MemberCounts, Observed, Phase, ReasonClass,
     Resources, Results, ResultsState, Source, Status, WaitReason,
@@ -49,8 +55,12 @@ pub use lifecycle::{
     ServerInfo, TextDocumentSyncOptions,
 };
 pub use notifications::{
-    ClusterStatusChanged, JobDeleted, JobStatusChanged, LogMessage, Progress, ProgressFile,
-    ProgressParams, SyncCompleted,
+    ClusterStatusChanged, JobDeleted, JobProgressed, JobStatusChanged, LogMessage, Progress,
+    ProgressFile, ProgressParams, SyncCompleted,
+};
+pub use prompts::{
+    Answer, AuthPromptParams, AuthPromptResult, HostKeyPromptParams, HostKeyPromptResult,
+    HostKeyState, Prompt, PromptMethod,
 };
 pub use time::Time;
 
@@ -73,6 +83,16 @@ pub trait Notification {
     const NAME: &'static str;
     /// What it tells.
     type Params: Serialize + JsonSchema;
+}
+
+/// A request this server makes of a client that said `canPrompt`.
+pub trait Question {
+    /// Its name on the wire.
+    const NAME: &'static str;
+    /// What it tells.
+    type Params: Serialize + JsonSchema;
+    /// What is answered.
+    type Result: DeserializeOwned + JsonSchema;
 }
 
 /// What `$/cancelRequest` does to a request that is being worked on.
@@ -131,6 +151,44 @@ pub struct NotificationRow {
     pub doc: &'static str,
     /// The schema of what it carries.
     pub params: fn(&mut SchemaGenerator) -> Schema,
+}
+
+/// One row of the table of questions.
+#[derive(Clone, Copy)]
+pub struct QuestionRow {
+    /// Its name on the wire.
+    pub name: &'static str,
+    /// What it asks, for the reference.
+    pub doc: &'static str,
+    /// The schema of what it tells.
+    pub params: fn(&mut SchemaGenerator) -> Schema,
+    /// The schema of what is answered.
+    pub result: fn(&mut SchemaGenerator) -> Schema,
+}
+
+macro_rules! questions {
+    ($(
+        $(#[doc = $doc:literal])+
+        $marker:ident = $name:literal: $params:ty => $result:ty;
+    )*) => {
+        $(
+            $(#[doc = $doc])+
+            #[derive(Debug, Clone, Copy)]
+            pub struct $marker;
+            impl Question for $marker {
+                const NAME: &'static str = $name;
+                type Params = $params;
+                type Result = $result;
+            }
+        )*
+        /// What this server asks of clients, in the order of the reference.
+        pub const QUESTIONS: &[QuestionRow] = &[$(QuestionRow {
+            name: $name,
+            doc: concat!($($doc, "\n"),+),
+            params: SchemaGenerator::subschema_for::<$params>,
+            result: SchemaGenerator::subschema_for::<$result>,
+        }),*];
+    };
 }
 
 macro_rules! methods {
@@ -228,6 +286,14 @@ methods! {
     ListJobs = "listJobs": ListJobsParams => ListJobsResult, Drop, [];
     /// Gives every change in the life of a job, with its witness.
     JobHistory = "jobHistory": JobParams => JobHistoryResult, Drop, [JobNotFound];
+    /// Gives a piece of a job's log, read on its cluster. To follow a log, ask again from the
+    /// `offset` of the answer.
+    JobLog = "jobLog": JobLogParams => JobLogResult, Drop,
+        [JobNotFound RefusedInState ClusterNotFound ClusterUnavailable AuthRequired HostKeyChanged
+         RemoteCommandFailed Timeout];
+    /// Says what is wrong with a job and what to do about it, from what is known: the batch system's
+    /// words, NAMD's log, the file system.
+    Diagnose = "diagnose": JobParams => DiagnoseResult, Drop, [JobNotFound];
     /// Looks at the clusters now. A result younger than 5 s is given again.
     SyncAll = "syncAll": SyncAllParams => SyncAllResult, Drop("Looking at the clusters"),
         [ClusterNotFound];
@@ -255,7 +321,8 @@ methods! {
     ListClusters = "listClusters": NoParams => ListClustersResult, Drop, [];
     /// Gives one cluster.
     ClusterStatusOf = "clusterStatus": ClusterParams => ClusterStatus, Drop, [ClusterNotFound];
-    /// Connects to a cluster now, instead of when it is needed.
+    /// Connects to a cluster now, instead of when it is needed. Asks the person what the login needs
+    /// to know, if the client can.
     Connect = "connect": ConnectParams => ClusterStatus, Ask("Connecting"),
         [ClusterNotFound ClusterUnavailable AuthRequired HostKeyChanged Timeout];
     /// Ends the connection to a cluster. The next need opens a new one.
@@ -266,11 +333,22 @@ methods! {
     Doctor = "doctor": DoctorParams => DoctorResult, Drop, [ClusterNotFound];
 }
 
+questions! {
+    /// A login needs what only the person knows. `null`, or any error, means that nobody answers;
+    /// the login then ends with `authRequired`.
+    AuthPrompt = "authPrompt": AuthPromptParams => Option<AuthPromptResult>;
+    /// A host is not known, or shows another key than is recorded. A new key that is accepted is
+    /// recorded in the first file of known hosts; a changed one is refused whatever is answered.
+    HostKeyPrompt = "hostKeyPrompt": HostKeyPromptParams => HostKeyPromptResult;
+}
+
 notifications! {
     /// What the server tells, in the order of the reference.
     NOTIFICATIONS:
     /// A change of a job was committed.
     OnJobStatusChanged = "jobStatusChanged": JobStatusChanged;
+    /// A job's log has moved. Has no number of its own and is not repeated: the job holds the same.
+    OnJobProgress = "jobProgress": JobProgressed;
     /// A job was deleted.
     OnJobDeleted = "jobDeleted": JobDeleted;
     /// A cluster's health changed.
@@ -307,6 +385,7 @@ mod tests {
     #[test]
     fn names_are_there_once() {
         let mut names: Vec<&str> = METHODS.iter().map(|row| row.name).collect();
+        names.extend(QUESTIONS.iter().map(|row| row.name));
         names.extend(NOTIFICATIONS.iter().map(|row| row.name));
         names.extend(CLIENT_NOTIFICATIONS.iter().map(|row| row.name));
         let all = names.len();

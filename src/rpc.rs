@@ -15,9 +15,9 @@ use jsonrpsee::types::Params;
 use jsonrpsee::{Methods, RpcModule};
 use serde::de::DeserializeOwned;
 
-use crate::engine::{Caller, Engine};
+use crate::engine::{Caller, Engine, Part, Which};
 use crate::error::{Error, ErrorKind, Result};
-use crate::job::{Job, JobId};
+use crate::job::{Job, JobId, JobState};
 use crate::protocol::{self as wire, Method};
 use crate::store::JobFilter;
 use view::Sight;
@@ -34,6 +34,8 @@ pub fn methods(engine: Opening) -> Methods {
     table.on(wire::JobStatus, job_status);
     table.on(wire::ListJobs, list_jobs);
     table.on(wire::JobHistory, job_history);
+    table.on(wire::JobLog, job_log);
+    table.on(wire::Diagnose, diagnose);
     table.on(wire::SyncAll, sync_all);
     table.on(wire::Cancel, cancel);
     table.on(wire::DeleteJob, delete_job);
@@ -197,13 +199,15 @@ async fn submit(
 async fn job_status(
     engine: Engine,
     params: wire::JobStatusParams,
-    _: Caller,
+    caller: Caller,
 ) -> Result<wire::JobResult> {
     let sync = params.sync == Some(true);
-    let job = engine.job(&job_id(&params.job_id)?, sync).await?;
-    Ok(wire::JobResult {
-        job: view::whole_job(&job, sight(&engine, &job)),
-    })
+    let job = engine.job(&job_id(&params.job_id)?, sync, &caller).await?;
+    let insight = engine.insight(&job)?;
+    let mut shown = view::whole_job(&job, sight(&engine, &job));
+    shown.progress = view::progress(&insight);
+    shown.diagnosis = view::diagnosis(&insight);
+    Ok(wire::JobResult { job: shown })
 }
 
 async fn list_jobs(
@@ -225,11 +229,57 @@ async fn list_jobs(
     let jobs = page.jobs.iter();
     Ok(wire::ListJobsResult {
         jobs: jobs
-            .map(|job| view::job(job, sight(&engine, job)))
-            .collect(),
+            .map(|job| listed(&engine, job))
+            .collect::<Result<_>>()?,
         next: page.next,
         seq: page.seq,
         store_id,
+    })
+}
+
+/// A job in a list: with its progress while it runs.
+fn listed(engine: &Engine, job: &Job) -> Result<wire::Job> {
+    let mut shown = view::job(job, sight(engine, job));
+    if matches!(job.state, JobState::Running { .. }) {
+        shown.progress = view::progress(&engine.insight(job)?);
+    }
+    Ok(shown)
+}
+
+async fn job_log(
+    engine: Engine,
+    params: wire::JobLogParams,
+    _: Caller,
+) -> Result<wire::JobLogResult> {
+    let which = match params.which {
+        None | Some(wire::WhichLog::Namd) => Which::Namd,
+        Some(wire::WhichLog::Stdout | wire::WhichLog::Stderr) => Which::Script,
+    };
+    let part = match (params.offset, params.tail) {
+        (Some(offset), None) => Some(Part::From(offset)),
+        (None, Some(bytes)) => Some(Part::Last(bytes)),
+        (None, None) => None,
+        (Some(_), Some(_)) => {
+            return Err(Error::bad_param(
+                "tail",
+                "is given beside `offset`: only one of them can be",
+            ));
+        }
+    };
+    let piece = engine
+        .job_log(&job_id(&params.job_id)?, which, part, params.attempt)
+        .await?;
+    Ok(view::piece(piece))
+}
+
+async fn diagnose(
+    engine: Engine,
+    params: wire::JobParams,
+    _: Caller,
+) -> Result<wire::DiagnoseResult> {
+    let insight = engine.diagnose(&job_id(&params.job_id)?).await?;
+    Ok(wire::DiagnoseResult {
+        diagnosis: view::diagnosis(&insight),
     })
 }
 
@@ -247,9 +297,9 @@ async fn job_history(
 async fn sync_all(
     engine: Engine,
     params: wire::SyncAllParams,
-    _: Caller,
+    caller: Caller,
 ) -> Result<wire::SyncAllResult> {
-    let (synced, seq) = engine.sync_all(params.cluster.as_deref()).await?;
+    let (synced, seq) = engine.sync_all(params.cluster.as_deref(), &caller).await?;
     Ok(wire::SyncAllResult {
         clusters: synced.iter().map(view::synced).collect(),
         seq,
@@ -377,7 +427,7 @@ async fn disconnect(
 async fn examine(
     engine: Engine,
     params: wire::DoctorParams,
-    _: Caller,
+    caller: Caller,
 ) -> Result<wire::DoctorResult> {
     let names: Vec<String> = match params.cluster {
         Some(name) => vec![name],
@@ -388,9 +438,9 @@ async fn examine(
             .collect(),
     };
     let checks = try_join_all(names.into_iter().map(|name| {
-        let engine = engine.clone();
+        let (engine, caller) = (engine.clone(), caller.clone());
         async move {
-            let checks = engine.examine(&name).await?;
+            let checks = engine.examine(&name, &caller).await?;
             let views = checks.into_iter().map(|check| view::check(&name, check));
             Ok::<Vec<_>, Error>(views.collect())
         }

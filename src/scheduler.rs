@@ -14,6 +14,7 @@ mod frame;
 mod script_tests;
 pub mod slurm;
 mod stage;
+pub mod tail;
 mod trace;
 
 use std::fmt;
@@ -45,6 +46,9 @@ pub trait Scheduler: Send + Sync {
     fn find(&self, lost: &[LostAttempt]) -> Command;
     /// What was found of each attempt, in the order asked.
     fn parse_find(&self, lost: &[LostAttempt], output: &Output) -> Vec<FoundAttempt>;
+
+    /// Where the job script's own output goes, relative to the attempt's working directory.
+    fn output_name(&self, work_dir: &RemotePath, id: &SchedulerId) -> String;
 
     /// Cancels a job (or some members of an array). A job that is gone already is not an error.
     fn cancel(&self, targets: &[CancelTarget]) -> Command;
@@ -324,6 +328,11 @@ pub enum Submitted {
         reason: String,
         /// The site allows no more jobs of this user now: to be tried again later, not a failure.
         no_room: bool,
+    },
+    /// The batch system did not answer before it was asked: it has no job of this attempt.
+    NotReached {
+        /// Its commands' words.
+        reason: String,
     },
     /// Staging on the cluster failed before the batch system was asked.
     NotStaged {

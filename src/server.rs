@@ -9,6 +9,8 @@
 //!   be piped in than is ever held. For the same reason a client that never reads is not read.
 //! - `$/cancelRequest` drops requests that only read; tells those that move files or talk to a
 //!   cluster, which undo what they can; and has no effect on short ones that write.
+//! - Questions of ours go only to a client that said `canPrompt`, and are withdrawn when they are
+//!   moot; at the end of input they count as not answered.
 //! - At the end of input the requests that have been read are answered, at most [`Options::linger`]
 //!   long, and the engine finishes what it has accepted. The same when the client stops reading.
 //! - Notifications wait for no client and are lost to none (`notices`).
@@ -25,6 +27,7 @@ mod message;
 mod notices;
 mod outbox;
 mod progress;
+mod questions;
 mod session;
 mod work;
 
@@ -32,6 +35,7 @@ use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use jsonrpsee::Methods;
+use secrecy::{ExposeSecret as _, SecretString};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
@@ -142,7 +146,10 @@ where
             }
             match frame {
                 Ok(Some(Ok(text))) => {
-                    if session.receive(&text).await {
+                    // It may be an answer with a password.
+                    let text = SecretString::from(text);
+                    let text = text.expose_secret();
+                    if session.receive(text).await {
                         if session.input_has_ended() {
                             return Exit::EndOfInput;
                         }
@@ -170,6 +177,7 @@ where
         exit = read => exit,
     };
     tracing::debug!(?exit, "a session ends");
+    session.hear_no_more();
 
     let finished = match exit {
         Exit::EndOfInput if linked => {

@@ -10,6 +10,7 @@ mod bundle;
 mod contract;
 pub mod local;
 mod process;
+pub mod prompt;
 pub mod ssh;
 
 use std::path::PathBuf;
@@ -75,6 +76,26 @@ pub trait Transport: Send + Sync {
     /// where nothing stands between.
     async fn sftp(&self) -> Option<Result<(), String>> {
         None
+    }
+
+    /// Opens the connection, if none stands. This alone asks a person, if there is one: commands
+    /// connect with what needs nobody.
+    async fn connect(
+        &self,
+        _person: Option<Arc<dyn prompt::Prompter>>,
+    ) -> Result<(), TransportError> {
+        Ok(())
+    }
+
+    /// Waits until a standing connection ends without having been told to. The local one never does.
+    async fn lost(&self) {
+        std::future::pending::<()>().await;
+    }
+
+    /// What of the person's settings is not followed, as far as known; more after an attempt to
+    /// connect.
+    fn remarks(&self) -> Vec<String> {
+        Vec::new()
     }
 
     /// Whether a connection stands. The local one always does.

@@ -143,20 +143,26 @@ if cargo nextest --version >/dev/null 2>&1; then
     run=(cargo nextest run --no-tests=pass)
     build=(cargo nextest run --no-run)
     ignored=(--run-ignored only)
-    # Tests that stop daemons have a run of their own.
-    others=(-E 'not test(/^cluster::faults::/)')
+    # Tests that stop daemons have a run of their own, and so has the fault suite.
+    others=(-E 'not test(/^cluster::(faults|storm)::/)')
     leave_out() { others[1]+=" and not test($1)"; }
     faults=(-E 'test(/^cluster::faults::/)' -j 1)
+    storm=(-E 'test(/^cluster::storm::/)' -j 3 --success-output immediate)
+    # What has to hold on a cluster that is set up otherwise (the rest waits for minutes, or needs a QOS).
+    elsewhere=(-E 'test(/^cluster::(life|awkward)::/) - test(/walltime|no_room|slurm_refuses/)')
     end=()
 else
     run=(cargo test --no-fail-fast --tests)
     build=(cargo test --no-run)
     ignored=(-- --ignored)
-    others=(--skip cluster::faults:: --test-threads=4)
+    others=(--skip cluster::faults:: --skip cluster::storm:: --test-threads=4)
     leave_out() { others+=(--skip "$1"); }
     faults=(cluster::faults:: --test-threads=1)
-    # (Here two filters mean either, so with one of yours the two runs are one, test by test.)
-    ((${#filters[@]} == 0)) || others=(--test-threads=1) faults=()
+    storm=(cluster::storm:: --test-threads=1 --nocapture)
+    elsewhere=(cluster:: --skip cluster::faults:: --skip cluster::storm:: --skip cluster::polite::
+        --skip walltime --skip no_room --skip slurm_refuses --test-threads=4)
+    # (Here two filters mean either, so with one of yours the runs are one, test by test.)
+    ((${#filters[@]} == 0)) || others=(--test-threads=1) faults=() storm=() elsewhere=()
     end=(--)
 fi
 
@@ -180,4 +186,22 @@ if [[ $cluster == yes ]]; then
     step tests 'cluster tests' "${run[@]}" "${ignored[@]}" "${others[@]}" "${filters[@]}" || true
     ((${#faults[@]} == 0)) ||
         step tests 'cluster tests that stop daemons' "${run[@]}" "${ignored[@]}" "${faults[@]}" "${filters[@]}" || true
+    # variant NAME VERB...: the same promises after `ctl.sh VERB...`.
+    variant() {
+        step check "set up: $1" tests/cluster/ctl.sh "${@:2}" || return
+        step tests "cluster tests, $1" "${run[@]}" "${ignored[@]}" "${elsewhere[@]}" "${filters[@]}"
+    }
+    if ((${#elsewhere[@]})); then
+        variant 'MinJobAge=2' conf MinJobAge=2 || true
+        step check 'set up: MinJobAge=300' tests/cluster/ctl.sh conf MinJobAge=300 || true
+        variant 'without accounting' accounting off || true
+        step check 'set up: with accounting' tests/cluster/ctl.sh accounting on || true
+        variant 'odd time zone, locale and start-up files' login noisy || true
+        variant 'the same with csh' login csh || true
+        step check 'set up: plain login' tests/cluster/ctl.sh login plain || true
+    fi
+    # Hundreds of submissions while everything fails; its faults are drawn by a seed, which a failure
+    # names (NAMDRUNNER_STORM_SEED).
+    ((${#storm[@]} == 0)) ||
+        step tests 'fault suite' "${run[@]}" "${ignored[@]}" "${storm[@]}" "${filters[@]}" || true
 fi

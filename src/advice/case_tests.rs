@@ -45,6 +45,7 @@ pub(super) fn job(config: &str, state: JobState) -> Job {
         labels: BTreeMap::new(),
         idempotency_key: None,
         total_steps: None,
+        segments: None,
     };
     let mut job = Job::new(id, spec, state, at(0));
     job.attempts.push(Attempt {

@@ -258,6 +258,11 @@ impl Cause {
         }
     }
 
+    /// Whether it can only be told when the log has been read to its end.
+    pub fn needs_the_end(self) -> bool {
+        matches!(self, Self::EndNotSeen | Self::Unknown)
+    }
+
     /// What to do, where that does not depend on the job.
     pub(super) fn advice(self) -> Option<Advice> {
         let (_, text, safe_to_repeat) = self.words();

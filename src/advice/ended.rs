@@ -95,7 +95,10 @@ pub(super) fn failed(witnesses: &Witnesses<'_>, said: &Said) -> Diagnosis {
         Said::Deadline => Some(C::Deadline),
         Said::Preempted => Some(C::Preempted),
         Said::Revoked => Some(C::Revoked),
-        Said::ExitCode { .. } | Said::MarkerDisagrees { .. } | Said::Vanished { .. } => None,
+        Said::ExitCode { .. }
+        | Said::MarkerDisagrees { .. }
+        | Said::LogDisagrees { .. }
+        | Said::Vanished { .. } => None,
     };
     // What NAMD says of itself comes first: behind a fatal error it can hang until its limit.
     if let Some(mut diagnosis) = fatal::judge(witnesses) {

@@ -1,15 +1,21 @@
 //! `namdrunner call`: one request over the same wire, through the daemon or to a server in this process.
 
+use std::collections::VecDeque;
 use std::io::{IsTerminal as _, Read as _, Write as _};
 use std::process::ExitCode;
 
+use secrecy::zeroize::Zeroizing;
 use serde_json::{Value, json};
 use tokio::io::{AsyncWriteExt as _, DuplexStream, ReadHalf, WriteHalf};
 use tokio_util::sync::CancellationToken;
 
+use super::terminal::Terminal;
 use crate::config::Home;
+use crate::engine::prompt::{
+    AuthAsk, AuthMethod, ExposeSecret as _, Field, HostKeyAsk, Prompter as _,
+};
 use crate::error::{Error, ErrorKind, Result};
-use crate::protocol::{self, Method as _, Notification as _, Status};
+use crate::protocol::{self, Method as _, Notification as _, Question as _, Status};
 use crate::server::daemon::way::Way;
 use crate::server::forward::forward;
 use crate::server::framing::{Frames, Framing, MAX_MESSAGE};
@@ -49,12 +55,18 @@ pub(super) async fn run(home: Home, arguments: Arguments) -> Result<ExitCode> {
     let mut wire = Wire {
         frames: Frames::new(reader, usize::MAX),
         writer,
+        waiting: VecDeque::new(),
+        terminal: Terminal::open(),
     };
-    let code = if arguments.follow {
-        follow(&mut wire, &arguments.method, &params).await
-    } else {
-        once(&mut wire, &arguments.method, &params).await
+    let code = async {
+        wire.introduce().await?;
+        if arguments.follow {
+            follow(&mut wire, &arguments.method, &params).await
+        } else {
+            once(&mut wire, &arguments.method, &params).await
+        }
     };
+    let code = code.await;
     // The end of input: the server finishes what it has accepted.
     let _ = wire.writer.shutdown().await;
     let drained = async { while let Ok(Some(_)) = wire.frames.next().await {} };
@@ -100,9 +112,23 @@ fn bad(message: String) -> Error {
 struct Wire {
     frames: Frames<ReadHalf<DuplexStream>>,
     writer: WriteHalf<DuplexStream>,
+    /// What came while a question was open.
+    waiting: VecDeque<Value>,
+    /// Where the person is asked what a login needs, if there is one.
+    terminal: Option<Terminal>,
 }
 
 impl Wire {
+    /// Says that the person can be asked, if they can.
+    async fn introduce(&mut self) -> Result<()> {
+        if self.terminal.is_none() {
+            return Ok(());
+        }
+        let params = json!({"initializationOptions": {"canPrompt": true}});
+        self.send(0, protocol::Initialize::NAME, &params).await?;
+        self.answer(0).await.map(drop)
+    }
+
     async fn send(&mut self, id: u32, method: &str, params: &Value) -> Result<()> {
         let message = json!({"jsonrpc": "2.0", "id": id, "method": method, "params": params});
         let mut frame = Vec::new();
@@ -110,7 +136,56 @@ impl Wire {
         self.writer.write_all(&frame).await.map_err(gone)
     }
 
+    /// The next message that is no question; questions are answered.
     async fn next(&mut self) -> Result<Value> {
+        loop {
+            let message = match self.waiting.pop_front() {
+                Some(message) => message,
+                None => self.read().await?,
+            };
+            match (message.get("method"), message.get("id")) {
+                (Some(_), Some(id)) => {
+                    let id = id.clone();
+                    self.answer_question(&id, &message).await?;
+                }
+                _ => return Ok(message),
+            }
+        }
+    }
+
+    /// Puts a question to the person, unless it is withdrawn meanwhile.
+    async fn answer_question(&mut self, id: &Value, question: &Value) -> Result<()> {
+        let terminal = self.terminal.take();
+        let answered = {
+            let mut answering = std::pin::pin!(answer_to(terminal.as_ref(), question));
+            loop {
+                tokio::select! {
+                    answered = &mut answering => break Some(answered),
+                    message = self.read() => {
+                        let message = message?;
+                        let withdrawn = message.get("method") == Some(&json!("$/cancelRequest"))
+                            && message.pointer("/params/id") == Some(id);
+                        if withdrawn {
+                            break None;
+                        }
+                        self.waiting.push_back(message);
+                    }
+                }
+            }
+        };
+        self.terminal = terminal;
+        let Some(result) = answered else {
+            return Ok(());
+        };
+        let mut message = Zeroizing::new(format!(r#"{{"jsonrpc":"2.0","id":{id},"result":"#));
+        message.push_str(&result);
+        message.push('}');
+        let mut frame = Zeroizing::new(Vec::with_capacity(message.len() + 1));
+        Framing::Lines.write(&message, &mut frame);
+        self.writer.write_all(&frame).await.map_err(gone)
+    }
+
+    async fn read(&mut self) -> Result<Value> {
         match self.frames.next().await {
             Ok(Some(Ok(text))) => serde_json::from_str(&text).map_err(gone),
             Ok(Some(Err(fault))) => Err(gone(fault)),
@@ -137,6 +212,85 @@ impl Wire {
                 return Ok((answer, notified));
             }
         }
+    }
+}
+
+/// The answer to a question, as JSON text.
+async fn answer_to(terminal: Option<&Terminal>, question: &Value) -> Zeroizing<String> {
+    let null = || Zeroizing::new("null".to_owned());
+    let name = question.get("method").and_then(Value::as_str);
+    let params = question.get("params").cloned().unwrap_or_default();
+    let Some(terminal) = terminal else {
+        return null();
+    };
+    match name {
+        Some(protocol::AuthPrompt::NAME) => {
+            let Ok(asked) = serde_json::from_value::<protocol::AuthPromptParams>(params) else {
+                return null();
+            };
+            match terminal.ask(auth_ask(asked)).await {
+                None => null(),
+                Some(answers) => {
+                    let texts = answers.iter().map(|answer| {
+                        // A text becomes JSON whatever it holds.
+                        let text = serde_json::to_string(answer.expose_secret());
+                        Zeroizing::new(text.unwrap_or_default())
+                    });
+                    let mut out = Zeroizing::new(String::from(r#"{"answers":["#));
+                    for (n, text) in texts.enumerate() {
+                        out.push_str(if n > 0 { "," } else { "" });
+                        out.push_str(&text);
+                    }
+                    out.push_str("]}");
+                    out
+                }
+            }
+        }
+        Some(protocol::HostKeyPrompt::NAME) => {
+            let asked = serde_json::from_value::<protocol::HostKeyPromptParams>(params);
+            let accept = match asked {
+                Ok(asked) => terminal.confirm(key_ask(asked)).await,
+                Err(_) => false,
+            };
+            Zeroizing::new(json!({"accept": accept}).to_string())
+        }
+        _ => null(),
+    }
+}
+
+fn auth_ask(asked: protocol::AuthPromptParams) -> AuthAsk {
+    AuthAsk {
+        cluster: asked.cluster,
+        host: asked.host,
+        user: asked.user,
+        method: match asked.method {
+            protocol::PromptMethod::Passphrase => AuthMethod::Passphrase,
+            protocol::PromptMethod::KeyboardInteractive => AuthMethod::KeyboardInteractive,
+            protocol::PromptMethod::Password => AuthMethod::Password,
+        },
+        name: asked.name,
+        instructions: asked.instructions,
+        prompts: asked
+            .prompts
+            .into_iter()
+            .map(|prompt| Field {
+                text: prompt.text,
+                echo: prompt.echo,
+            })
+            .collect(),
+        attempt: asked.attempt,
+        reason: asked.reason,
+    }
+}
+
+fn key_ask(asked: protocol::HostKeyPromptParams) -> HostKeyAsk {
+    HostKeyAsk {
+        cluster: asked.cluster,
+        host: asked.host,
+        port: asked.port,
+        algorithm: asked.algorithm,
+        fingerprint: asked.fingerprint,
+        known_fingerprint: asked.known_fingerprint,
     }
 }
 

@@ -2,11 +2,14 @@
 
 use std::io::Write as _;
 use std::process::ExitCode;
+use std::sync::Arc;
 
 use crate::cli::doctor::{all_ok, render};
+use crate::cli::terminal::Terminal;
 use crate::config::{Cluster, Home, Settings};
 use crate::doctor;
 use crate::engine;
+use crate::engine::prompt::Prompter;
 use crate::error::{Error, Result};
 
 /// Columns of the table.
@@ -33,9 +36,13 @@ pub(super) async fn run(home: Home, arguments: &Arguments) -> Result<ExitCode> {
         Some(name) => vec![settings.cluster(Some(name))?],
         None => settings.clusters.iter().collect(),
     };
+    let terminal = Terminal::open().map(Arc::new);
     for cluster in clusters {
         let transport = engine::transport_of(cluster);
-        let checks = doctor::run(cluster, transport.as_ref()).await;
+        let person = terminal
+            .clone()
+            .map(|terminal| terminal as Arc<dyn Prompter>);
+        let checks = doctor::run(cluster, transport.as_ref(), person).await;
         transport.close().await;
         groups.push((cluster.name.clone(), checks));
     }

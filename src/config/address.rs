@@ -66,3 +66,57 @@ pub(super) fn check_user(user: &str) -> Result<(), String> {
         None => Ok(()),
     }
 }
+
+/// Hosts to go over: `none`, or `[user@]host[:port]`, with commas between them.
+pub(super) fn check_jumps(jumps: &str) -> Result<(), String> {
+    if jumps == "none" {
+        return Ok(());
+    }
+    for jump in jumps.split(',').map(str::trim) {
+        let rest = match jump.rsplit_once('@') {
+            Some((user, rest)) => {
+                check_user(user)?;
+                rest
+            }
+            None => jump,
+        };
+        let host = match rest.rsplit_once(':') {
+            Some((host, port)) if rest.parse::<std::net::Ipv6Addr>().is_err() => {
+                port.parse::<u16>()
+                    .map_err(|_| format!("{port:?} in {jump:?} is no port"))?;
+                host.trim_start_matches('[').trim_end_matches(']')
+            }
+            _ => rest,
+        };
+        check_host(host).map_err(|why| format!("in {jump:?}: {why}"))?;
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn jumps_are_hosts() {
+        for fine in [
+            "none",
+            "gate",
+            "you@gate:2222,second",
+            "[2001:db8::1]:22",
+            "2001:db8::1",
+        ] {
+            assert_eq!(check_jumps(fine), Ok(()), "{fine}");
+        }
+        for wrong in [
+            "",
+            "gate,",
+            "-oProxyCommand=x",
+            "-x@gate",
+            "gate:ssh",
+            "a b",
+        ] {
+            assert!(check_jumps(wrong).is_err(), "{wrong}");
+        }
+    }
+}

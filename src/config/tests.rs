@@ -139,6 +139,8 @@ module load b"""]
         sync_interval = "2m"
         identity_files = ["/k"]
         known_hosts = ["~/k"]
+        proxy_jump = "you@gate:22"
+        ssh_config = "~/.ssh/hpc"
         requeue = true
         [clusters.x.resources]
         nodes = 1
@@ -164,6 +166,8 @@ module load b"""]
         port: Some(2222),
         identity_files: vec!["/k".into()],
         known_hosts: vec!["/home/you/k".into()],
+        proxy_jump: Some("you@gate:22".into()),
+        ssh_config: Some("/home/you/.ssh/hpc".into()),
         scheduler: SchedulerKind::Slurm,
         project_root: "/p/$USER".into(),
         scratch_root: "${WORK}/s".into(),
@@ -244,7 +248,7 @@ config.toml:4:2: cluster: There is no key `cluster` here. Did you mean `clusters
 config.toml:6:1: clusters.hpc.hostname: There is no key `hostname` here. Write `host`.
 config.toml:7:1: clusters.hpc.prot: There is no key `prot` here. Did you mean `port`?
 config.toml:8:1: clusters.hpc.partition: There is no key `partition` here. It belongs into [clusters.hpc.resources].
-config.toml:9:1: clusters.hpc.colour: There is no key `colour` here. There are: absence, host, identity_files, known_hosts, launch, max_running, port, project_root, requeue, resources, scheduler, scratch_root, setup, slurm_setup, sync_interval, user.
+config.toml:9:1: clusters.hpc.colour: There is no key `colour` here. There are: absence, host, identity_files, known_hosts, launch, max_running, port, project_root, proxy_jump, requeue, resources, scheduler, scratch_root, setup, slurm_setup, ssh_config, sync_interval, user.
 config.toml:11:1: clusters.hpc.resources.time: There is no key `time` here. Write `walltime`.
 config.toml:12:1: clusters.hpc.resources.cpus-per-task: There is no key `cpus-per-task` here. Did you mean `cpus_per_task`?
 config.toml:13:1: clusters.hpc.resources.setup: There is no key `setup` here. It belongs into the table of the cluster itself.

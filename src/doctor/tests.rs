@@ -126,7 +126,7 @@ async fn this_machine_in_one_command() {
         "project_root = \"{root}/p\"\nscratch_root = \"{root}/it's new/deep\"\nlaunch = \"sh {{config}}\""
     ));
     let link = Link::to(temp.path());
-    let checks = run(&cluster, &link).await;
+    let checks = run(&cluster, &link, None).await;
     assert_eq!(*link.runs.lock().unwrap(), 1);
     for name in ["link", "login", "home", "tar", "sha256sum"] {
         assert!(find(&checks, name).ok, "{checks:#?}");
@@ -157,7 +157,7 @@ async fn roots_that_cannot_be_used() {
     let wrong = cluster(&format!(
         "project_root = \"{root}/file/x\"\nscratch_root = \"{root}/link\""
     ));
-    let checks = run(&wrong, &Link::to(temp.path())).await;
+    let checks = run(&wrong, &Link::to(temp.path()), None).await;
     let project = find(&checks, "project root");
     assert!(!project.ok && project.detail.ends_with("file is not a directory"));
     let scratch = find(&checks, "scratch root");
@@ -165,14 +165,14 @@ async fn roots_that_cannot_be_used() {
 
     // /proc refuses new files to everybody, root included.
     let refused = cluster("project_root = \"/proc\"\nscratch_root = \"$NOWHERE/x\"");
-    let checks = run(&refused, &Link::to(temp.path())).await;
+    let checks = run(&refused, &Link::to(temp.path()), None).await;
     let roots = find(&checks, "roots");
     assert!(
         !roots.ok && roots.detail.contains("$NOWHERE is not set"),
         "{roots:?}"
     );
     let refused = cluster("project_root = \"/proc\"\nscratch_root = \"/tmp\"");
-    let checks = run(&refused, &Link::to(temp.path())).await;
+    let checks = run(&refused, &Link::to(temp.path()), None).await;
     let project = find(&checks, "project root");
     assert!(!project.ok, "{project:?}");
     assert!(project.detail.starts_with("no file can be made in /"));
@@ -188,7 +188,7 @@ async fn setup_lines_and_programs() {
         "setup = [\"nosuchcommand load a\", \"true\"]\nlaunch = \"env {config}\"",
         "setup = [\"NAMD=/bin\", \"echo noise\"]\nlaunch = \"OMP=1 \\\"${NAMD}/sh\\\" {config}\"",
     ] {
-        let checks = run(&cluster(lines_of), &Link::to(temp.path())).await;
+        let checks = run(&cluster(lines_of), &Link::to(temp.path()), None).await;
         let last: Vec<Check> = checks
             .into_iter()
             .filter(|check| ["setup", "launch"].contains(&check.name.as_str()))
@@ -229,11 +229,11 @@ async fn links_that_do_not_stand() {
     ] {
         let mut link = Link::to(Path::new("/"));
         link.failure = Some(failure);
-        said += &lines(&run(&cluster, &link).await);
+        said += &lines(&run(&cluster, &link, None).await);
     }
     assert_snapshot!(said, @r#"
 BAD link: you@login.hpc.example.edu:2222: connection refused -> See whether `ssh -p 2222 you@login.hpc.example.edu` works from this machine. If it does not: is the VPN on, is `host` right in [clusters.hpc], is the site in maintenance?
-BAD link: you@login.hpc.example.edu:2222: the server wants publickey -> Load your key into the agent (`ssh-add`) or name it as identity_files in [clusters.hpc]; a cluster that asks for a password or a code needs a client that can ask you for it.
+BAD link: you@login.hpc.example.edu:2222: the server wants publickey -> Load your key into the agent (`ssh-add`) or name it as identity_files in [clusters.hpc]. A cluster that asks for a password or a code needs a place where you can be asked: `namdrunner doctor hpc` in a terminal, or an editor.
 BAD host key: you@login.hpc.example.edu:2222: the host key is unknown (SHA256:abc) -> Compare it with the site's, then run ssh-keyscan.
 BAD link: you@login.hpc.example.edu:2222: the connection broke -> The connection broke while the checks ran. Try again.
 BAD link: you@login.hpc.example.edu:2222: no answer in 210 s -> The machine took the connection and did not finish the checks. A hanging file system or start-up file is the usual reason: log in by hand and see what hangs.

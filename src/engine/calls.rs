@@ -7,10 +7,12 @@ use std::sync::Arc;
 use jiff::Timestamp;
 use tokio_util::sync::CancellationToken;
 
+use crate::engine::Insight;
 use crate::job::state::Change;
 use crate::job::{Job, JobId};
 use crate::namd::Finding;
 use crate::scheduler::{Resources, SourceHealth};
+use crate::transport::prompt::Prompter;
 
 /// What `createJob` and `previewJob` are asked.
 #[derive(Debug, Clone, PartialEq, Default)]
@@ -225,6 +227,15 @@ pub enum Event {
         /// The job.
         job_id: JobId,
     },
+    /// A job's log has moved, or has been read to its end.
+    Progress {
+        /// The number of the last change when it was told; it has none of its own.
+        seq: u64,
+        /// The job.
+        job_id: JobId,
+        /// What is known of it.
+        insight: Arc<Insight>,
+    },
     /// A cluster's health changed.
     Cluster(Arc<ClusterState>),
     /// A look at a cluster ended.
@@ -238,6 +249,8 @@ pub struct Caller {
     pub progress: Option<Arc<dyn Fn(Progress) + Send + Sync>>,
     /// Set when the caller withdrew the request.
     pub cancel: CancellationToken,
+    /// Asks the caller's person, if somebody is there.
+    pub prompter: Option<Arc<dyn Prompter>>,
 }
 
 /// One report of progress.

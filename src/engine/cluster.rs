@@ -21,7 +21,7 @@ use crate::scheduler::direct::Direct;
 use crate::scheduler::slurm::Slurm;
 use crate::shell::{Command, Output, RemotePath};
 use crate::transport::local::Local;
-use crate::transport::ssh::{Ssh, SshSettings};
+use crate::transport::ssh::{Ssh, SshConfig, SshSettings};
 use crate::transport::{Transport, TransportError};
 
 /// Submissions of one cluster that run side by side; below the transport's own bound on channels,
@@ -51,6 +51,10 @@ pub(crate) struct Cluster {
     pub(crate) submits: Semaphore,
     /// One heavy thing at a time on a login node.
     pub(crate) heavy: Semaphore,
+    /// The logs of ended jobs are closed one after the other …
+    pub(crate) closing: tokio::sync::Mutex<()>,
+    /// … by one task, while one more may wait.
+    pub(crate) closers: Semaphore,
     /// One upload of large files at a time: the next may find what this one brings.
     pub(crate) large: Semaphore,
     /// Ends its tasks: the program ends, or the cluster's settings changed.
@@ -107,6 +111,8 @@ impl Cluster {
             asks,
             submits: Semaphore::new(SUBMITS),
             heavy: Semaphore::new(1),
+            closing: tokio::sync::Mutex::new(()),
+            closers: Semaphore::new(2),
             large: Semaphore::new(1),
             stop,
             ready: OnceCell::new(),
@@ -224,7 +230,12 @@ impl Cluster {
                 ErrorKind::AuthRequired,
                 format!("{place} asks for a login: {why}"),
             )
-            .hinted("Load your key into the ssh agent (ssh-add), or name it with identity_files."),
+            .hinted(format!(
+                "Connect where you can be asked: in the editor, or with `namdrunner call connect \
+                 '{{\"cluster\":\"{}\"}}'` in a terminal. A key in the ssh agent (ssh-add) needs no \
+                 answers.",
+                self.name()
+            )),
             TransportError::HostKey { message, hint } => {
                 Error::new(ErrorKind::HostKeyChanged, message.clone()).hinted(hint.clone())
             }
@@ -342,7 +353,14 @@ pub fn transport_of(cluster: &config::Cluster) -> Arc<dyn Transport> {
 /// What the SSH transport needs of a cluster's settings.
 fn ssh_settings(host: &str, cluster: &config::Cluster) -> SshSettings {
     let mut settings = SshSettings::new(host);
-    settings.port = cluster.port.unwrap_or(settings.port);
+    settings.cluster.clone_from(&cluster.name);
+    settings.config = match &cluster.ssh_config {
+        None => SshConfig::Usual,
+        Some(file) if file.as_os_str().is_empty() => SshConfig::None,
+        Some(file) => SshConfig::File(file.clone()),
+    };
+    settings.proxy_jump.clone_from(&cluster.proxy_jump);
+    settings.port = cluster.port;
     settings.user.clone_from(&cluster.user);
     settings.identity_files.clone_from(&cluster.identity_files);
     settings.known_hosts.clone_from(&cluster.known_hosts);

@@ -112,6 +112,7 @@ impl Engine {
         let survey = self.survey(&ask, array.clone()).await?;
         refuse_errors(&survey.findings)?;
         caller.tell("Connecting", 0, 0);
+        self.log_in(&cluster, caller).await?;
         let ready = match cluster.ready().await {
             Ok(ready) => ready,
             Err(error) => {
@@ -133,6 +134,7 @@ impl Engine {
             Ok(sha256) => {
                 kill_point("create-uploaded");
                 let job = self.record(&id, Fact::Uploaded { sha256 }).await?;
+                kill_point("create-recorded");
                 self.turn(&cluster, Health::Ok, None, None);
                 Ok(Created {
                     job,
@@ -188,6 +190,7 @@ impl Engine {
             labels: ask.labels.clone(),
             idempotency_key: ask.idempotency_key.clone(),
             total_steps: survey.total_steps,
+            segments: survey.segments,
         };
         let state = JobState::Uploading {
             since: now,
@@ -264,6 +267,7 @@ impl Engine {
                 tracing::warn!(job = %job.id, status = %output.status, "a half-made job could not be swept");
                 continue;
             }
+            kill_point("sweep-answered");
             let text = output.text();
             let done = if let Some(sums) = layout::whole_upload(&text) {
                 tracing::info!(job = %job.id, "an upload that was whole is taken over");

@@ -51,6 +51,8 @@ pub(crate) struct Survey {
     /// How the uploaded copies differ from the user's files.
     pub(crate) rewritten: Option<String>,
     pub(crate) total_steps: Option<u64>,
+    /// Runs and minimisations, where their number is certain.
+    pub(crate) segments: Option<u32>,
 }
 
 /// One file to be uploaded.
@@ -245,6 +247,13 @@ pub(crate) fn survey(config: &Path, inputs: &[String], array: Option<&Array>) ->
             .filter_map(|input| Some((input.path.clone()?, role_of(input.role))))
             .collect(),
         total_steps: analysis.plan.total_steps,
+        segments: analysis
+            .plan
+            .segments
+            .iter()
+            .all(|segment| segment.certain)
+            .then(|| u32::try_from(analysis.plan.segments.len()).ok())
+            .flatten(),
         files: by_place.into_values().collect(),
         findings: analysis.findings,
         config_path,

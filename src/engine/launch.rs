@@ -16,14 +16,17 @@ use crate::scheduler::{
 /// How long a submission without an answer is only looked for, and not called unconfirmed: longer
 /// than the submitting command may take by itself.
 pub(crate) const GRACE_SECONDS: i64 = 180;
-/// As above when the attempt's lock exists on the cluster: the command had begun.
-const LOCKED_GRACE_SECONDS: i64 = 900;
+/// How many times as long when the attempt's lock exists on the cluster: the command had begun.
+const LOCKED_GRACE: i64 = 5;
 /// After this long without a login or an answer, nothing is submitted by surprise.
 const FORGET_SECONDS: i64 = 24 * 3600;
 /// How often a submission that found no room is tried again.
 const ROOM_SECONDS: i64 = 60;
 /// How often an unconfirmed submission is still looked for.
 const SEARCH_AGAIN: Duration = Duration::from_mins(5);
+/// What a person is told to do about a submission that waits for a link, a login, or the controller.
+const WAITS_FOR_CLUSTER: &str =
+    "It is submitted when the cluster answers again, within a day; cancel withdraws it.";
 /// What staging may take beside what its bytes need.
 const SUBMIT_TIMEOUT: Duration = Duration::from_mins(2);
 
@@ -163,6 +166,15 @@ impl Engine {
                 .hinted("Change what the job asks for (updateJob) and submit it again; nothing needs to be uploaded anew.");
                 self.not_submitted(id, &error).await
             }
+            Submitted::NotReached { reason } => {
+                let message = format!(
+                    "The batch system of {} does not answer, so the job was not submitted: {reason}",
+                    cluster.place()
+                );
+                let step = SubmitStep::WaitingForLogin;
+                let kind = ErrorKind::ClusterUnavailable;
+                self.waits(id, step, kind, message, WAITS_FOR_CLUSTER).await
+            }
             Submitted::NotStaged { reason, quota } => {
                 let kind = if quota {
                     ErrorKind::Quota
@@ -219,6 +231,7 @@ impl Engine {
             evidence,
         };
         let job = self.record(id, fact).await?;
+        super::kill_point("submit-recorded");
         // Asked to cancel while the answer was on its way.
         if job.cancel_asked.is_some() {
             self.send_cancel(cluster, &job, None).await?;
@@ -230,12 +243,11 @@ impl Engine {
     async fn wait_for_login(&self, cluster: &Arc<Cluster>, id: &JobId, error: Error) -> Result<()> {
         self.note_trouble(cluster, "submit", &error);
         let step = SubmitStep::WaitingForLogin;
-        let hint =
-            "It is submitted when the cluster answers again, within a day; cancel withdraws it.";
         if error.kind == ErrorKind::SettingsInvalid || error.kind == ErrorKind::HostKeyChanged {
             return self.not_submitted(id, &error).await;
         }
-        self.waits(id, step, error.kind, error.message, hint).await
+        self.waits(id, step, error.kind, error.message, WAITS_FOR_CLUSTER)
+            .await
     }
 
     async fn waits(
@@ -359,6 +371,7 @@ impl Engine {
         }
         let output = cluster.run(&cluster.scheduler.find(&lost)).await?;
         let found = cluster.scheduler.parse_find(&lost, &output);
+        super::kill_point("find-answered");
         for (job, found) in jobs.iter().zip(found) {
             let age = match job.state {
                 JobState::Submitting { since, .. } => self.now().duration_since(since).as_secs(),
@@ -375,11 +388,7 @@ impl Engine {
                         .await?;
                 }
                 FoundAttempt::Nothing { locked } => {
-                    let grace = if locked {
-                        LOCKED_GRACE_SECONDS
-                    } else {
-                        self.grace_seconds()
-                    };
+                    let grace = self.grace_seconds() * if locked { LOCKED_GRACE } else { 1 };
                     if age >= grace {
                         let message = format!(
                             "No trace of the submission was found on {} for {age} s: no receipt, not in the queue, not in the accounting.",
@@ -425,6 +434,7 @@ impl Engine {
         };
         super::kill_point("cancel-asked");
         let output = cluster.run(&cluster.scheduler.cancel(&[target])).await?;
+        super::kill_point("cancel-answered");
         cluster.scheduler.parse_cancel(&output).map_err(|why| {
             cluster
                 .book()

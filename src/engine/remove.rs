@@ -83,6 +83,7 @@ impl Engine {
     ) -> Result<Deleted> {
         if self.stored(id)?.is_active() {
             self.end_before_deleting(cluster, id).await?;
+            kill_point("delete-ended");
         }
         let job = self.stored(id)?;
         let remote = if remote_files {
@@ -90,6 +91,7 @@ impl Engine {
         } else {
             Vec::new()
         };
+        kill_point("delete-removed");
         self.forget(id).await?;
         Ok(Deleted { remote })
     }

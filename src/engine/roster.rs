@@ -49,6 +49,7 @@ impl Engine {
             configured
                 .clusters
                 .insert(wanted.name.clone(), Arc::clone(&cluster));
+            tokio::spawn(self.clone().mend(Arc::clone(&cluster)));
             tokio::spawn(worker::run(self.clone(), cluster, asked));
         }
     }

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use crate::engine::cluster::Cluster;
+use crate::engine::follow::Following;
 use crate::engine::{Engine, Health, Synced};
 use crate::error::{Error, ErrorKind, Result};
 use crate::job::state::Fact;
@@ -52,6 +53,9 @@ impl Engine {
         let jobs = store.active(Some(cluster.name()))?;
         self.resume_deletions(cluster)?;
         let uploading = self.abandoned_uploads(cluster)?;
+        if !self.unread(cluster)?.is_empty() {
+            self.start_closing(cluster);
+        }
         if jobs.is_empty() && uploading.is_empty() {
             return Ok((0, 0));
         }
@@ -89,7 +93,10 @@ impl Engine {
                 slurm_setup: ready.prelude.clone(),
                 nonce: self.token(),
             };
-            self.query(cluster, &watch, &by_id).await?
+            let following = self.following(&jobs)?;
+            let changed = self.query(cluster, &watch, &by_id, following).await;
+            self.start_closing(cluster);
+            changed?
         };
         self.resume_submissions(cluster, &jobs).await?;
         self.resume_cancellations(cluster, &jobs).await;
@@ -102,10 +109,13 @@ impl Engine {
         cluster: &Arc<Cluster>,
         watch: &Watch,
         by_id: &HashMap<SchedulerId, JobId>,
+        following: Following,
     ) -> Result<usize> {
         let begun = Instant::now();
         cluster.book().note_query(begun);
-        let output = cluster.run(&cluster.scheduler.query(watch)).await?;
+        super::kill_point("sync-asked");
+        let command = following.ride(cluster.scheduler.query(watch));
+        let output = cluster.run(&command).await?;
         let took = begun.elapsed();
         let query = cluster.scheduler.parse_query(watch, &output);
         for line in &query.odd_lines {
@@ -115,6 +125,7 @@ impl Engine {
         let changed = self
             .digest(cluster, query.reports, query.members, &query.absent, by_id)
             .await?;
+        self.follow(following, &output).await?;
         // The queue's own failure makes the cluster unavailable; what the other sources witnessed
         // has been taken in all the same.
         match query.squeue {
@@ -210,7 +221,9 @@ impl Engine {
             .chain(arrays)
             .collect();
         super::kill_point("sync-answered");
-        self.record_many(facts).await
+        let changed = self.record_many(facts).await?;
+        super::kill_point("sync-recorded");
+        Ok(changed)
     }
 
     /// Cancellations that were asked for and have had no effect: the program may have died in

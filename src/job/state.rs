@@ -10,7 +10,7 @@ use std::collections::BTreeMap;
 use jiff::Timestamp;
 
 use crate::job::members::Members;
-use crate::job::{Attempt, ErrorInfo, Job, JobState, Sighting, Status, SubmitStep};
+use crate::job::{Attempt, Cause, ErrorInfo, Job, JobState, Outcome, Sighting, Status, SubmitStep};
 use crate::scheduler::{MemberSet, MembersSeen, Report, Resources, SchedulerId, Source, Tag};
 
 /// Something that happened to a job.
@@ -59,6 +59,15 @@ pub enum Fact {
         absent: bool,
         /// When absence becomes UNKNOWN.
         rule: AbsenceRule,
+    },
+    /// NAMD's log, read to its end, holds a fatal error.
+    LogSpoke {
+        /// The attempt whose log it is.
+        attempt: u32,
+        /// NAMD's words.
+        text: String,
+        /// The line in its log.
+        line: u64,
     },
     /// One tick's knowledge of an array's members.
     MembersSeen {
@@ -287,6 +296,32 @@ impl Job {
                 Some(news) => (news.0, Some(news.1)),
                 None => return Ok(None),
             },
+            // Positive evidence against Slurm's COMPLETED; of any other end it tells nothing new here.
+            Fact::LogSpoke {
+                attempt,
+                text,
+                line,
+            } => {
+                let newest = job
+                    .attempts
+                    .last_mut()
+                    .filter(|newest| newest.n == *attempt);
+                let (JobState::Ended { outcome, .. }, Some(newest)) = (&mut job.state, newest)
+                else {
+                    return Ok(None);
+                };
+                if *outcome != Outcome::Completed {
+                    return Ok(None);
+                }
+                *outcome = Outcome::Failed {
+                    cause: Cause::LogDisagrees { text: text.clone() },
+                };
+                newest.outcome = Some(outcome.clone());
+                let said = newest.word.as_deref().unwrap_or("COMPLETED");
+                let evidence =
+                    format!("batch system: {said} · log, line {line}: FATAL ERROR: {text}");
+                (Source::Log, Some(evidence))
+            }
             Fact::MembersSeen { seen, rule } => match job.see_members(seen, *rule, now) {
                 Some(news) => (news.0, Some(news.1)),
                 None => return Ok(None),

@@ -132,7 +132,7 @@ pub(crate) async fn on_job(engine: &Engine, verb: Verb, id: &str, caller: &Calle
         }
         Verb::Diff => {
             let text = engine.config_text(&id).await?;
-            let job = engine.job(&id, false).await?;
+            let job = engine.job(&id, false, caller).await?;
             Ok(Done {
                 message: String::new(),
                 result: json!({
@@ -143,7 +143,7 @@ pub(crate) async fn on_job(engine: &Engine, verb: Verb, id: &str, caller: &Calle
             })
         }
         _ => {
-            let job = engine.job(&id, true).await?;
+            let job = engine.job(&id, true, caller).await?;
             let wire = view::job(&job, rpc::sight(engine, &job));
             Ok(Done {
                 message: format!("{}: {}.", job.spec.name, lenses::headline(&wire)),
@@ -154,8 +154,8 @@ pub(crate) async fn on_job(engine: &Engine, verb: Verb, id: &str, caller: &Calle
 }
 
 /// Looks at all clusters.
-pub(crate) async fn sync(engine: &Engine) -> Result<Done> {
-    let (synced, seq) = engine.sync_all(None).await?;
+pub(crate) async fn sync(engine: &Engine, caller: &Caller) -> Result<Done> {
+    let (synced, seq) = engine.sync_all(None, caller).await?;
     let failed: Vec<&str> = synced
         .iter()
         .filter(|synced| synced.error.is_some())

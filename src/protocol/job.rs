@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::Time;
+use super::{Diagnosis, JobProgress, Time};
 
 /// One NAMD simulation on a cluster, as it is known now.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -108,6 +108,12 @@ pub struct Job {
     /// The last thing that went wrong with what was asked, while it still matters.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub error_info: Option<ErrorInfo>,
+    /// How far its newest attempt is, by NAMD's log.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub progress: Option<JobProgress>,
+    /// What is wrong with it and what to do (in `jobStatus` alone).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub diagnosis: Option<Diagnosis>,
     /// Where its results are.
     pub results: Results,
 }
@@ -394,6 +400,8 @@ pub enum CauseCode {
     ExitCode,
     /// The batch system said it went well; the job's own end marker says otherwise.
     MarkerDisagrees,
+    /// The batch system said it went well; NAMD's log holds a fatal error.
+    LogDisagrees,
     /// The wall-clock limit was reached.
     TimeLimit,
     /// It ran out of memory.

@@ -3,7 +3,9 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{ClusterStatus, Job, Phase, ProgressToken, Source, Status, Time};
+use super::{
+    ClusterStatus, Diagnosis, Job, JobProgress, Phase, ProgressToken, Source, Status, Time,
+};
 
 /// A change of a job was committed. Also sent when the status stays and something else changed:
 /// then `from` and `to` are equal.
@@ -33,6 +35,22 @@ pub struct JobStatusChanged {
     pub evidence: Option<String>,
     /// Seconds spent in the status before.
     pub seconds_in_from: u64,
+}
+
+/// A job's log has moved, or has been read to its end.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct JobProgressed {
+    /// The number of the last change in this store when this was told.
+    pub seq: u64,
+    /// The job.
+    pub job_id: String,
+    /// How far it is. Absent: NAMD has said nothing yet.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub progress: Option<JobProgress>,
+    /// What is wrong with it. Absent: nothing that is known.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub diagnosis: Option<Diagnosis>,
 }
 
 /// A job was deleted.

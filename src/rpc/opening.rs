@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::watch;
 
-use crate::engine::Engine;
+use crate::engine::{Engine, Prompts};
 use crate::error::{Error, Result};
 
 /// How long a failure is answered again before another attempt is made for a call.
@@ -26,6 +26,7 @@ type Opener = dyn Fn() -> Pin<Box<dyn Future<Output = Result<Engine>> + Send>> +
 pub struct Opening {
     open: Arc<Opener>,
     state: Arc<watch::Sender<State>>,
+    prompts: Prompts,
 }
 
 #[derive(Clone)]
@@ -47,6 +48,7 @@ impl Opening {
         Self {
             open: Arc::new(move || Box::pin(open())),
             state: Arc::new(watch::Sender::new(State::Closed)),
+            prompts: Prompts::default(),
         }
     }
 
@@ -61,6 +63,11 @@ impl Opening {
     #[doc(hidden)]
     pub fn never() -> Self {
         Self::by(|| async { Err(Error::internal("There is no engine here.")) })
+    }
+
+    /// The clients whose person can be asked, whether the engine is open or not.
+    pub fn prompts(&self) -> &Prompts {
+        &self.prompts
     }
 
     /// Begins to open, if nobody has.
@@ -108,10 +115,16 @@ impl Opening {
     fn retry_later(&self) {
         let open = Arc::clone(&self.open);
         let state = Arc::downgrade(&self.state);
+        let prompts = self.prompts.clone();
         tokio::spawn(async move {
             tokio::time::sleep(RETRY).await;
             if let Some(state) = state.upgrade() {
-                Self { open, state }.begin();
+                Self {
+                    open,
+                    state,
+                    prompts,
+                }
+                .begin();
             }
         });
     }

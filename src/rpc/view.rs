@@ -2,6 +2,7 @@
 
 mod clusters;
 mod files;
+mod insight;
 mod members;
 
 use jiff::Timestamp;
@@ -18,6 +19,7 @@ use crate::store::{HistoryEntry, StoredChange};
 
 pub use clusters::{check, cluster, sync_completed, synced};
 pub use files::{downloaded, job_file};
+pub use insight::{diagnosis, piece, progress};
 
 /// What is known about the age of what is known of a job.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -101,6 +103,8 @@ pub fn job(job: &Job, sight: Sight) -> wire::Job {
             hint: error.hint.clone(),
             at: Time(error.at),
         }),
+        progress: None,
+        diagnosis: None,
         results: wire::Results {
             state: wire::ResultsState::None,
             files: 0,
@@ -159,6 +163,10 @@ fn cause(outcome: &Outcome) -> Option<wire::Cause> {
                 format!(
                     "Slurm says COMPLETED, but the job's own end marker holds exit code {code}."
                 ),
+            ),
+            Cause::LogDisagrees { text } => (
+                Code::LogDisagrees,
+                format!("Slurm says COMPLETED, but NAMD's log holds a fatal error: {text}"),
             ),
             Cause::TimeLimit => (Code::TimeLimit, "It reached its wall-clock limit.".into()),
             Cause::OutOfMemory => (Code::OutOfMemory, "It ran out of memory.".into()),
@@ -341,10 +349,6 @@ pub fn preview(preview: Preview) -> wire::PreviewJobResult {
 
 /// Findings in a NAMD config.
 pub fn findings(findings: &[namd::Finding]) -> Vec<wire::Finding> {
-    let position = |at: namd::Position| wire::Position {
-        line: at.line,
-        character: at.character,
-    };
     let one = |finding: &namd::Finding| wire::Finding {
         severity: match finding.severity {
             namd::Severity::Error => wire::Severity::Error,
@@ -354,10 +358,7 @@ pub fn findings(findings: &[namd::Finding]) -> Vec<wire::Finding> {
         code: finding.code.as_str().to_owned(),
         message: finding.message.clone(),
         file: finding.file.clone(),
-        range: wire::Range {
-            start: position(finding.range.start),
-            end: position(finding.range.end),
-        },
+        range: insight::range(finding.range),
     };
     findings.iter().map(one).collect()
 }
@@ -426,7 +427,7 @@ pub fn stored_change(
 pub fn seq_of(event: &Event) -> Option<u64> {
     match event {
         Event::Job { seq, .. } | Event::JobDeleted { seq, .. } => Some(*seq),
-        Event::Cluster(_) | Event::Synced(_) => None,
+        Event::Progress { .. } | Event::Cluster(_) | Event::Synced(_) => None,
     }
 }
 

@@ -24,10 +24,12 @@ mod submit;
 #[cfg(test)]
 mod tests;
 
+use super::control::CONTROL;
 use super::{
-    CancelTarget, FoundAttempt, Launch, LostAttempt, Query, Scheduler, Submitted, Watch, trace,
+    CancelTarget, FoundAttempt, Launch, LostAttempt, Query, Scheduler, SchedulerId, Submitted,
+    Watch, trace,
 };
-use crate::shell::{Command, Output};
+use crate::shell::{Command, Output, RemotePath};
 
 /// This machine's own processes.
 #[derive(Debug, Clone, Copy, Default)]
@@ -60,6 +62,10 @@ impl Scheduler for Direct {
 
     fn parse_find(&self, lost: &[LostAttempt], output: &Output) -> Vec<FoundAttempt> {
         trace::parse(lost, output)
+    }
+
+    fn output_name(&self, _work_dir: &RemotePath, _id: &SchedulerId) -> String {
+        format!("{CONTROL}/job.out")
     }
 
     fn cancel(&self, targets: &[CancelTarget]) -> Command {

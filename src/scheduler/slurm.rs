@@ -21,13 +21,18 @@ mod array_tests;
 #[cfg(test)]
 mod cluster_tests;
 #[cfg(test)]
+mod property_tests;
+#[cfg(test)]
 mod query_tests;
 #[cfg(test)]
 mod tests;
 
 pub use self::options::reserved_option;
-use super::{CancelTarget, FoundAttempt, Launch, LostAttempt, Query, Scheduler, Submitted, Watch};
-use crate::shell::{Command, Output};
+use super::{
+    CancelTarget, FoundAttempt, Launch, LostAttempt, Query, Scheduler, SchedulerId, Submitted,
+    Watch,
+};
+use crate::shell::{Command, Output, RemotePath};
 
 /// The Slurm batch system.
 #[derive(Debug, Clone, Copy, Default)]
@@ -60,6 +65,10 @@ impl Scheduler for Slurm {
 
     fn parse_find(&self, lost: &[LostAttempt], output: &Output) -> Vec<FoundAttempt> {
         find::parse(lost, output)
+    }
+
+    fn output_name(&self, work_dir: &RemotePath, id: &SchedulerId) -> String {
+        options::output_name(work_dir, id)
     }
 
     fn cancel(&self, targets: &[CancelTarget]) -> Command {

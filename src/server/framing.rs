@@ -202,6 +202,11 @@ impl Decoder {
 
     fn take(&mut self, bytes: usize) -> Vec<u8> {
         let taken = self.rest().get(..bytes).unwrap_or_default().to_vec();
+        // It may hold a password.
+        let place = self.head..self.head + taken.len();
+        if let Some(place) = self.buffer.get_mut(place) {
+            place.fill(0);
+        }
         self.advance(bytes);
         taken
     }

@@ -1,9 +1,10 @@
 //! One message: JSON text in, a call (or what is wrong with it) out; and answers as text.
 
+use secrecy::SecretString;
 use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::value::RawValue;
 
-use crate::protocol::{CancelRequest, INVALID_REQUEST, Notification, PARSE_ERROR};
+use crate::protocol::{CancelRequest, INVALID_REQUEST, Notification, PARSE_ERROR, Question};
 use crate::rpc::failure::refusal;
 
 /// The most messages of one batch.
@@ -25,10 +26,19 @@ pub(super) enum Message {
     Request(Request),
     /// A notification: it gets none.
     Notification(Request),
-    /// An answer to something we never asked.
-    Answer,
+    /// An answer to something we asked, perhaps.
+    Answer(Answer),
     /// No message: this is the answer.
     Bad(String),
+}
+
+/// An answer of the client.
+#[derive(Debug)]
+pub(super) struct Answer {
+    /// The id of the question.
+    pub(super) id: Id,
+    /// What was answered, as JSON text; none if it was an error. It may hold a password.
+    pub(super) result: Option<SecretString>,
 }
 
 /// What is called.
@@ -49,6 +59,12 @@ pub(super) struct Id(String);
 impl Id {
     pub(super) fn null() -> Self {
         Self("null".into())
+    }
+
+    /// The id of a question of ours: a text, so that nobody takes it for the id of a request of
+    /// theirs.
+    pub(super) fn of_question(number: u64) -> Self {
+        Self(format!("\"namdrunner-{number}\""))
     }
 
     /// The id of `$/cancelRequest`'s params and the like.
@@ -157,7 +173,12 @@ fn read_one(text: &str) -> Message {
     }
     let Some(method) = envelope.method else {
         return if envelope.result.is_some() || envelope.error.is_some() {
-            Message::Answer
+            Message::Answer(Answer {
+                id: id.unwrap_or(null),
+                result: envelope
+                    .result
+                    .map(|result| SecretString::from(result.get())),
+            })
         } else {
             bad(answer_to, "The field `method` is missing.".into())
         };
@@ -209,21 +230,31 @@ pub(super) fn failure(id: &Id, error: &(impl Serialize + ?Sized)) -> String {
     )
 }
 
+/// A question of ours.
+pub(super) fn question<Q: Question>(id: &Id, params: &Q::Params) -> String {
+    format!(
+        r#"{{"jsonrpc":"2.0","id":{},"method":"{}","params":{}}}"#,
+        id.0,
+        Q::NAME,
+        text_of(params)
+    )
+}
+
+/// The withdrawal of a question of ours.
+pub(super) fn withdrawal(id: &Id) -> String {
+    format!(
+        r#"{{"jsonrpc":"2.0","method":"{}","params":{{"id":{}}}}}"#,
+        CancelRequest::NAME,
+        id.0
+    )
+}
+
 /// A notification.
 pub(super) fn notification<N: Notification>(params: &N::Params) -> String {
     format!(
         r#"{{"jsonrpc":"2.0","method":"{}","params":{}}}"#,
         N::NAME,
         text_of(params)
-    )
-}
-
-/// The withdrawal of a question to the client.
-pub(super) fn withdrawal(id: &Id) -> String {
-    format!(
-        r#"{{"jsonrpc":"2.0","method":"{}","params":{{"id":{}}}}}"#,
-        CancelRequest::NAME,
-        id.0
     )
 }
 
@@ -372,7 +403,7 @@ mod tests {
     fn answers_and_notifications_are_told_from_requests() {
         assert!(matches!(
             one(r#"{"jsonrpc":"2.0","id":1,"result":null}"#),
-            Message::Answer
+            Message::Answer(_)
         ));
         assert!(matches!(
             one(r#"{"jsonrpc":"2.0","method":"exit"}"#),

@@ -11,8 +11,9 @@ use tokio::sync::broadcast::error::RecvError;
 use crate::engine::{ClusterState, Engine, Event, Health};
 use crate::error::Result;
 use crate::protocol::{
-    Change, ChangesSinceResult, ClusterStatusChanged, JobDeleted, LogMessage,
-    OnClusterStatusChanged, OnJobDeleted, OnJobStatusChanged, OnLogMessage, OnSyncCompleted,
+    Change, ChangesSinceResult, ClusterStatusChanged, JobDeleted, JobProgressed, LogMessage,
+    OnClusterStatusChanged, OnJobDeleted, OnJobProgress, OnJobStatusChanged, OnLogMessage,
+    OnSyncCompleted,
 };
 use crate::rpc::{self, view};
 
@@ -46,6 +47,16 @@ impl Teller for Told {
                 view::change(*seq, change, sight)
                     .map(|params| notification::<OnJobStatusChanged>(&params))
             }
+            Event::Progress {
+                seq,
+                job_id,
+                insight,
+            } => Some(notification::<OnJobProgress>(&JobProgressed {
+                seq: *seq,
+                job_id: job_id.to_string(),
+                progress: view::progress(insight),
+                diagnosis: view::diagnosis(insight),
+            })),
             Event::JobDeleted { seq, job_id } => Some(notification::<OnJobDeleted>(&JobDeleted {
                 seq: *seq,
                 job_id: job_id.to_string(),

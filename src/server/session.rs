@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use futures_util::FutureExt as _;
 use futures_util::future::{BoxFuture, join_all};
@@ -15,7 +15,8 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use crate::engine::Event;
+use crate::engine::prompt::Prompter;
+use crate::engine::{Event, Registration};
 use crate::error::{Error, Result};
 use crate::lsp;
 use crate::protocol::{
@@ -32,6 +33,7 @@ use super::link::{END_OF_INPUT, Link};
 use super::message::{self, Id, Incoming, Message, Params, Request, notification};
 use super::notices::{self, Told};
 use super::outbox::Outbox;
+use super::questions::{Person, Questions};
 use super::work::Work;
 
 /// What may be worked on at once: requests, where each 64 KiB of text count as one.
@@ -52,6 +54,9 @@ pub(super) struct Session {
     room: Arc<Semaphore>,
     /// The tasks of requests.
     tasks: TaskTracker,
+    questions: Arc<Questions>,
+    /// Where the client is known as one that can be asked.
+    registration: OnceLock<Registration>,
     /// Requests that are being worked on, by a number of ours: a client may use an id twice.
     in_flight: Mutex<HashMap<u64, (Id, CancellationToken)>>,
     next: AtomicU64,
@@ -110,6 +115,8 @@ impl Session {
         let this = Arc::new(Self {
             methods,
             features,
+            questions: Questions::new(outbox.clone()),
+            registration: OnceLock::new(),
             outbox,
             abandon: CancellationToken::new(),
             calls: link
@@ -152,6 +159,16 @@ impl Session {
     /// Whether `shutdown` was asked.
     pub(super) fn was_shut_down(&self) -> bool {
         self.shut_down.load(Ordering::SeqCst)
+    }
+
+    /// Ends all questions of ours: no answers come any more.
+    pub(super) fn hear_no_more(&self) {
+        self.questions.hear_no_more();
+    }
+
+    /// Who answers what a request needs to know, if the client can.
+    pub(super) fn prompter(&self) -> Option<Arc<dyn Prompter>> {
+        self.registration.get().map(Registration::prompter)
     }
 
     /// Whether a forwarder has told of the end of the client's input.
@@ -238,14 +255,17 @@ impl Session {
             Message::Request(request) => (Some(self.answer(request)), false),
             Message::Notification(note) => (None, self.take_note(&note)),
             Message::Bad(answer) => (Some(Answer::Now(answer)), false),
-            Message::Answer => {
-                tracing::debug!("an answer came to something that was not asked");
+            Message::Answer(answer) => {
+                self.questions.take(answer);
                 (None, false)
             }
         }
     }
 
     fn answer(self: &Arc<Self>, request: Request) -> Answer {
+        if let Some(registration) = self.registration.get() {
+            registration.touch();
+        }
         let id = request.id.clone();
         if self.was_shut_down() {
             let why = "The server has been shut down; only `exit` is left.";
@@ -296,6 +316,11 @@ impl Session {
         }
         self.features.learn(text);
         let options = params.initialization_options.unwrap_or_default();
+        if options.can_prompt == Some(true) {
+            let person = Arc::new(Person(Arc::downgrade(&self.questions)));
+            self.registration
+                .get_or_init(|| self.engine.prompts().register(person));
+        }
         if let Some(ClientInfo { name, version }) = options.client.or(params.client_info) {
             tracing::info!(name, version, "a client is here");
             if let Some(link) = &self.link {

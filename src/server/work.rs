@@ -51,6 +51,7 @@ impl Work {
         let caller = Caller {
             progress: report.map(|report| Arc::new(move |p| report.report(&p)) as _),
             cancel: self.withdrawn.clone(),
+            prompter: self.session.prompter(),
         };
         let answer = self.call(caller).await;
         if let Some(reporter) = reporter {

@@ -41,6 +41,18 @@ impl Store {
         })
     }
 
+    /// The jobs of a cluster that ended at `since` or later by our clock and whose log has not been
+    /// read to its end (`closed` in the progress document), the first ended first.
+    pub fn unread_ends(&self, cluster: &str, since: Timestamp, limit: usize) -> Result<Vec<Job>> {
+        self.read(|db| {
+            jobs(
+                db,
+                UNREAD_ENDS,
+                params![cluster, row::time(since), sql_limit(limit)],
+            )
+        })
+    }
+
     /// The hidden intents, oldest first: to be resumed or swept.
     pub fn uploading(&self) -> Result<Vec<Job>> {
         self.read(|db| jobs(db, HIDDEN, []))
@@ -209,6 +221,11 @@ pub(super) const ACTIVE: &str =
     "SELECT job_id, document FROM jobs WHERE active = 1 ORDER BY cluster, created_at";
 pub(super) const ENDED: &str = "SELECT job_id, document FROM jobs WHERE completed_at IS NOT NULL
     AND cluster = ?1 AND status_since >= ?2 ORDER BY status_since DESC LIMIT ?3";
+pub(super) const UNREAD_ENDS: &str = "SELECT jobs.job_id, jobs.document FROM jobs
+    LEFT JOIN progress ON progress.job_id = jobs.job_id AND progress.attempt = jobs.attempt
+    WHERE completed_at IS NOT NULL AND cluster = ?1 AND status_since >= ?2 AND jobs.attempt > 0
+    AND coalesce(json_extract(progress.document, '$.closed'), 0) = 0
+    ORDER BY status_since LIMIT ?3";
 pub(super) const HIDDEN: &str =
     "SELECT job_id, document FROM jobs WHERE hidden = 1 ORDER BY created_at";
 pub(super) const DELETING: &str =

@@ -62,6 +62,7 @@ fn job(n: u32) -> Job {
         labels: BTreeMap::from([("study".into(), format!("Größe {n}"))]),
         idempotency_key: None,
         total_steps: Some(50_000),
+        segments: None,
         name,
     };
     Job::new(id, spec, JobState::Created, created_at)

@@ -27,7 +27,7 @@ pub(super) fn ssh_settings() -> SshSettings {
         std::env::var(name).unwrap_or_else(|_| panic!("{name} is not set: run tests/run.sh"))
     };
     SshSettings {
-        port: var("NRT_SSH_PORT").parse().unwrap(),
+        port: Some(var("NRT_SSH_PORT").parse().unwrap()),
         user: Some(var("NRT_SSH_USER")),
         identity_files: vec![var("NRT_SSH_KEY").into()],
         known_hosts: vec![var("NRT_KNOWN_HOSTS").into()],

@@ -3,9 +3,11 @@
 //! One connection serves all callers of an [`Ssh`]; it is opened when it is first needed and again
 //! when it broke. Commands run side by side in channels of their own.
 
+mod asker;
 mod auth;
 mod channel;
 mod client;
+mod config;
 mod connection;
 mod fetch;
 mod files;
@@ -16,42 +18,65 @@ mod known_hosts;
 mod link;
 mod pace;
 mod porter;
+mod route;
 mod send;
 mod sftp;
 mod transfer;
 
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
 
 use super::process::{Capture, Input, Terms, converse, dress};
+use super::prompt::Prompter;
 use super::{Bundle, Get, Put, Sent, Transport, TransportError, Watcher, bundle};
 use crate::shell::{Command, Output, RemotePath};
 use channel::Session;
 use link::Link;
 
-/// Where and how to log in.
+/// Which settings of ssh itself are followed, for what a [`SshSettings`] leaves open.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum SshConfig {
+    /// None.
+    None,
+    /// `~/.ssh/config` and `/etc/ssh/ssh_config`.
+    Usual,
+    /// This file alone.
+    File(PathBuf),
+}
+
+/// Where and how to log in. What is not given is taken from ssh's own settings, and if they do not
+/// say, is what is usual.
 #[derive(Debug, Clone)]
 pub struct SshSettings {
-    /// The host, by name or address.
+    /// The cluster's name in config.toml, for prompts.
+    pub cluster: String,
+    /// The host, by name or address, or an alias of ssh's settings.
     pub host: String,
-    /// Its port.
-    pub port: u16,
-    /// The user there; none means the name of the local user.
+    /// Its port; usual is 22.
+    pub port: Option<u16>,
+    /// The user there; usual is the name of the local user.
     pub user: Option<String>,
     /// Private keys to log in with. If any are given, only they are tried (through the agent where
     /// it holds them), as OpenSSH's `IdentitiesOnly` does; otherwise all keys of the agent and then
     /// `~/.ssh/id_ed25519`, `id_ecdsa` and `id_rsa`.
     pub identity_files: Vec<PathBuf>,
-    /// Files of known host keys. None given means `~/.ssh/known_hosts`, `~/.ssh/known_hosts2` and
-    /// `/etc/ssh/ssh_known_hosts`.
+    /// Files of known host keys; new ones are written to the first. If any are given, no others
+    /// count; usual are `~/.ssh/known_hosts`, `~/.ssh/known_hosts2` and `/etc/ssh/ssh_known_hosts`.
     pub known_hosts: Vec<PathBuf>,
+    /// Hosts to go over, as ssh's `ProxyJump`; `none` for the straight way.
+    pub proxy_jump: Option<String>,
+    /// Which settings of ssh are followed.
+    pub config: SshConfig,
+    /// The program that is asked what they are (`ssh -G`).
+    pub ssh_program: PathBuf,
     /// Whether to ask the SSH agent.
     pub use_agent: bool,
     /// The agent's socket; none means what `SSH_AUTH_SOCK` names.
     pub agent_socket: Option<PathBuf>,
-    /// Time for reaching the host and logging in, each; also the longest wait for a turn to open a
+    /// Time for reaching the host, and for each step of the login that waits for no person; also the longest wait for a turn to open a
     /// connection or a channel.
     pub connect_timeout: Duration,
     /// Silence after which the server is asked for a sign of life; after four of these without any
@@ -70,15 +95,19 @@ pub struct SshSettings {
 pub const READY_FOR: Duration = Duration::from_mins(2);
 
 impl SshSettings {
-    /// Settings for a host with what suits most sites: port 22, the agent, 20 s to connect, a dead
-    /// link noticed within 40 s, connections opened at least 15 s apart.
+    /// Settings for a host with what suits most sites: the agent, 20 s to connect, a dead link
+    /// noticed within 40 s, connections opened at least 15 s apart; no settings of ssh.
     pub fn new(host: impl Into<String>) -> Self {
         Self {
+            cluster: String::new(),
             host: host.into(),
-            port: 22,
+            port: None,
             user: None,
             identity_files: Vec::new(),
             known_hosts: Vec::new(),
+            proxy_jump: None,
+            config: SshConfig::None,
+            ssh_program: "ssh".into(),
             use_agent: true,
             agent_socket: None,
             connect_timeout: Duration::from_secs(20),
@@ -91,7 +120,8 @@ impl SshSettings {
 
 /// A cluster behind SSH.
 ///
-/// Connects when a command needs it; callers that come meanwhile wait for the same attempt. After
+/// Connects when a command needs it, with keys that need nobody; [`Transport::connect`] may ask a
+/// person. Callers that come meanwhile wait for the same attempt. After
 /// a failed attempt its error is the answer until the next one is due: after
 /// [`SshSettings::open_spacing`], doubled with each failure in a row up to a minute (host not
 /// reached) or ten (login or host key refused). [`Transport::close`] forgets the failures.
@@ -194,7 +224,7 @@ impl Transport for Ssh {
     }
 
     async fn sftp(&self) -> Option<Result<(), String>> {
-        let connection = match self.link.connection().await {
+        let connection = match self.link.connection(false).await {
             Ok(connection) => connection,
             Err(error) => return Some(Err(error.to_string())),
         };
@@ -205,6 +235,18 @@ impl Transport for Ssh {
         Some(Err(why.unwrap_or_else(|| {
             "it allows too few sessions (MaxSessions) for one beside the commands".to_owned()
         })))
+    }
+
+    async fn connect(&self, person: Option<Arc<dyn Prompter>>) -> Result<(), TransportError> {
+        self.link.connect(person).await
+    }
+
+    async fn lost(&self) {
+        self.link.lost().await;
+    }
+
+    fn remarks(&self) -> Vec<String> {
+        self.link.remarks()
     }
 
     fn connected(&self) -> bool {

@@ -122,6 +122,7 @@ pub fn fill(data: &Path, numbers: Range<usize>, cluster: &str, root: &str) -> Ve
                 labels: BTreeMap::new(),
                 idempotency_key: None,
                 total_steps: Some(500_000),
+                segments: Some(1),
             };
             let state = JobState::Uploading {
                 since: at,

@@ -80,7 +80,7 @@ impl<'r> Bench<'r> {
         let key = key.split_once(' ').unwrap().1.trim().to_owned();
         std::fs::write(&known_hosts, format!("[127.0.0.1]:{port} {key}\n")).unwrap();
         let ssh = Ssh::new(SshSettings {
-            port,
+            port: Some(port),
             user: Some(env("NRT_SSH_USER")),
             identity_files: vec![env("NRT_SSH_KEY").into()],
             known_hosts: vec![known_hosts],

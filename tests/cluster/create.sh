@@ -146,6 +146,7 @@ END
     if /usr/sbin/sshd -t -f /dev/null -h "$DIR/etc/ssh_host_ed25519_key" -o PerSourcePenalties=no 2>/dev/null; then
         echo 'PerSourcePenalties no' >>"$DIR/etc/sshd_config"
     fi
+    cp "$DIR/etc/sshd_config" "$DIR/etc/sshd_config.first"   # as below, for `ctl.sh login`
 }
 
 make_slurm() {

@@ -11,6 +11,10 @@
 #   ctl.sh accounting off|on  slurmctld without its database, and back
 #   ctl.sh conf KEY=VALUE...  sets lines of slurm.conf and restarts slurmctld (e.g. MinJobAge=2);
 #                             KEY= takes the line out
+#   ctl.sh login plain|noisy|csh
+#                             what a login of the test user's is like: as Debian makes it; with a banner,
+#                             start-up files that talk, and an odd time zone, locale and SLURM_TIME_FORMAT;
+#                             the same with csh as the login shell
 #   ctl.sh time-out JOB       a running job's time is over within seconds (its own limit takes a minute
 #                             at least: Slurm counts limits in minutes)
 #   ctl.sh as-user COMMAND... as the test user, with a login's environment; exit code unchanged
@@ -23,6 +27,8 @@ here=$(cd "${BASH_SOURCE[0]%/*}" && pwd)
 . "$here/lib.sh"
 # shellcheck source=tests/cluster/daemons.sh
 . "$here/daemons.sh"
+# shellcheck source=tests/cluster/login.sh
+. "$here/login.sh"
 
 usage() { sed -n '2,/^set /{/^#/s/^# \{0,1\}//p}' "${BASH_SOURCE[0]}" >&2; exit 2; }
 
@@ -104,6 +110,7 @@ case $verb in
         cp "$DIR/etc/accounting-$1.conf" "$DIR/etc/accounting.conf"
         restart_slurmctld
         ;;
+    login) [[ ${1:-} =~ ^(plain|noisy|csh)$ ]] || usage; set_login "$1" ;;
     conf) (($#)) || usage; set_conf "$@"; restart_slurmctld ;;
     *) usage ;;
 esac

@@ -9,6 +9,7 @@ set -euo pipefail
 PACKAGES=(
     slurm-wlm slurmdbd munge mariadb-server   # the batch system
     openssh-server openssh-client rsync       # the way to it
+    libpam-google-authenticator               # a second factor for logins
     tcsh                                      # a login shell that is not sh-like
     busybox mksh yash                         # what sh may be on a cluster, beside dash and bash
     shellcheck lua-check                      # read the scripts that go there, and the Lua types

@@ -7,6 +7,8 @@ here=$(cd "${BASH_SOURCE[0]%/*}" && pwd)
 . "$here/lib.sh"
 # shellcheck source=tests/cluster/daemons.sh
 . "$here/daemons.sh"
+# shellcheck source=tests/cluster/login.sh
+. "$here/login.sh"
 # shellcheck source=tests/cluster/create.sh
 . "$here/create.sh"
 
@@ -41,6 +43,10 @@ start_all() {
 
 # Takes back what `ctl.sh conf` and `ctl.sh accounting off` changed and nobody undid.
 restore_conf() {
+    # (A cluster that an earlier version of this script started has no copy, and no odd login.)
+    if [[ -e $DIR/etc/sshd_config.first ]] && ! cmp -s "$DIR/etc/sshd_config" "$DIR/etc/sshd_config.first"; then
+        set_login plain
+    fi
     cmp -s "$CONF" "$CONF.first" && cmp -s "$DIR/etc/accounting.conf" "$DIR/etc/accounting-on.conf" && return
     cp "$CONF.first" "$CONF"
     cp "$DIR/etc/accounting-on.conf" "$DIR/etc/accounting.conf"

@@ -1,11 +1,15 @@
 //! Promises kept on a real Slurm behind a real sshd, over the real wire. Run by `tests/run.sh`.
 
 mod arrays;
+mod awkward;
 mod disks;
 mod faults;
 mod life;
 mod links;
+mod polite;
 #[path = "../support/proxy.rs"]
 mod proxy;
 pub mod rig;
+mod storm;
+pub mod tools;
 mod transfers;

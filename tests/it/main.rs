@@ -13,6 +13,7 @@
 
 mod cluster;
 mod daemon;
+mod fuzz;
 mod readme;
 mod support;
 mod tidy;

@@ -153,6 +153,10 @@ const LONG: usize = 500;
 const LONG_FILES: &[(&str, &str)] = &[
     ("job", "the job's data: one documented field after another"),
     (
+        "job/state",
+        "the transition table, whole on one page on purpose",
+    ),
+    (
         "namd/eval",
         "one evaluator: its state, and the way of a command through it",
     ),

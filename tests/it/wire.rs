@@ -8,6 +8,7 @@ mod generated;
 mod jobs;
 mod language;
 mod lifecycle;
+mod logs;
 mod requests;
 mod runs;
 mod transcripts;

@@ -7,8 +7,8 @@
 #![allow(dead_code, unreachable_pub, reason = "each includer uses a part of it")]
 
 use std::net::SocketAddr;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -45,6 +45,54 @@ struct Shared {
     delivered: AtomicU64,
     /// Bytes one connection may deliver before it is cut; zero means any number.
     cut_after: AtomicU64,
+    /// The fault that comes after so many bytes, once.
+    armed: Mutex<Option<Armed>>,
+}
+
+/// A direction through the proxy.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Way {
+    /// From the client to the server behind.
+    There,
+    /// From there to the client.
+    Back,
+}
+
+/// What a connection meets.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Fault {
+    /// It breaks, both ways.
+    Cut,
+    /// Nothing more is delivered in this direction, and nobody is told.
+    Stall,
+    /// This direction ends in an orderly way; the other goes on.
+    HalfClose,
+}
+
+#[derive(Debug, Clone, Copy)]
+struct Armed {
+    way: Way,
+    left: usize,
+    fault: Fault,
+}
+
+impl Shared {
+    /// How many of `len` bytes may be delivered, and the fault that follows them.
+    fn allowed(&self, way: Way, len: usize) -> (usize, Option<Fault>) {
+        let mut armed = self.armed.lock().unwrap_or_else(PoisonError::into_inner);
+        match armed.as_mut().filter(|armed| armed.way == way) {
+            Some(armed_here) if armed_here.left <= len => {
+                let (left, fault) = (armed_here.left, armed_here.fault);
+                *armed = None;
+                (left, Some(fault))
+            }
+            Some(armed_here) => {
+                armed_here.left -= len;
+                (len, None)
+            }
+            None => (len, None),
+        }
+    }
 }
 
 impl Proxy {
@@ -61,6 +109,7 @@ impl Proxy {
             accepted: AtomicUsize::new(0),
             delivered: AtomicU64::new(0),
             cut_after: AtomicU64::new(0),
+            armed: Mutex::new(None),
         });
         let proxy = Self {
             address,
@@ -101,6 +150,26 @@ impl Proxy {
     /// Cuts each connection once it has delivered this many bytes; zero turns that off.
     pub fn cut_after(&self, bytes: u64) {
         self.shared.cut_after.store(bytes, Ordering::SeqCst);
+    }
+
+    /// Once this many more bytes have been delivered in a direction, over all connections, the one
+    /// that delivered the last of them meets the fault; once. With zero bytes, before the next one.
+    pub fn arm(&self, way: Way, bytes: usize, fault: Fault) {
+        *self.lock_armed() = Some(Armed {
+            way,
+            left: bytes,
+            fault,
+        });
+    }
+
+    /// Whether a fault still waits for its bytes; it is taken back.
+    pub fn disarm(&self) -> bool {
+        self.lock_armed().take().is_some()
+    }
+
+    fn lock_armed(&self) -> std::sync::MutexGuard<'_, Option<Armed>> {
+        let armed = self.shared.armed.lock();
+        armed.unwrap_or_else(PoisonError::into_inner)
     }
 
     /// How many connections were made so far, refused ones included.
@@ -148,8 +217,8 @@ async fn carry(near: TcpStream, shared: Arc<Shared>) {
         delivered: AtomicU64::new(0),
         shared,
     });
-    let there = one_way(near_in, far_out, Arc::clone(&this));
-    let back = one_way(far_in, near_out, Arc::clone(&this));
+    let there = one_way(Way::There, near_in, far_out, Arc::clone(&this));
+    let back = one_way(Way::Back, far_in, near_out, Arc::clone(&this));
     tokio::select! {
         // A half that ends leaves the other its time: SSH and HTTP both close that way.
         _ = async { tokio::join!(there, back) } => {}
@@ -165,9 +234,14 @@ struct Connection {
     shared: Arc<Shared>,
 }
 
-async fn one_way(mut from: tcp::OwnedReadHalf, to: tcp::OwnedWriteHalf, this: Arc<Connection>) {
+async fn one_way(
+    way: Way,
+    mut from: tcp::OwnedReadHalf,
+    to: tcp::OwnedWriteHalf,
+    this: Arc<Connection>,
+) {
     let (queue, waiting) = mpsc::channel::<(Instant, Vec<u8>)>(WAITING);
-    let delivering = deliver(waiting, to, Arc::clone(&this));
+    let delivering = deliver(way, waiting, to, Arc::clone(&this));
     let reading = async move {
         let mut buffer = vec![0; READ];
         while let Ok(read) = from.read(&mut buffer).await {
@@ -188,6 +262,7 @@ async fn one_way(mut from: tcp::OwnedReadHalf, to: tcp::OwnedWriteHalf, this: Ar
 }
 
 async fn deliver(
+    way: Way,
     mut waiting: mpsc::Receiver<(Instant, Vec<u8>)>,
     mut to: tcp::OwnedWriteHalf,
     this: Arc<Connection>,
@@ -198,10 +273,22 @@ async fn deliver(
         if shared.silences.load(Ordering::SeqCst) != this.generation {
             std::future::pending::<()>().await;
         }
-        if to.write_all(&bytes).await.is_err() {
+        let (allowed, fault) = shared.allowed(way, bytes.len());
+        let bytes = bytes.get(..allowed).unwrap_or_default();
+        if to.write_all(bytes).await.is_err() {
             return;
         }
-        let count = bytes.len() as u64;
+        match fault {
+            None => {}
+            Some(Fault::Cut) => {
+                this.end.notify_one();
+                std::future::pending::<()>().await;
+            }
+            Some(Fault::Stall) => std::future::pending::<()>().await,
+            // What is dropped is shut down.
+            Some(Fault::HalfClose) => return,
+        }
+        let count = allowed as u64;
         shared.delivered.fetch_add(count, Ordering::SeqCst);
         let so_far = this.delivered.fetch_add(count, Ordering::SeqCst) + count;
         let limit = shared.cut_after.load(Ordering::SeqCst);

@@ -3,11 +3,11 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use crate::config::address::{check_cluster_name, check_host, check_user};
+use crate::config::address::{check_cluster_name, check_host, check_jumps, check_user};
 use crate::config::resources::{MAX_COUNT, check_extra, check_list, check_memory, check_name};
 use crate::config::root::check_root;
 use crate::config::time::{check_walltime, parse_interval, parse_walltime};
-use crate::config::values::{Section, TextOrWhole};
+use crate::config::values::{Found, Section, TextOrWhole};
 use crate::config::{
     Cluster, DEFAULT_LAUNCH, DEFAULT_SYNC_DIRECT, DEFAULT_SYNC_SLURM, LOCAL, MAX_SYNC,
     MIN_SYNC_DIRECT, MIN_SYNC_SLURM, SchedulerKind, validate_launch,
@@ -27,12 +27,14 @@ pub(super) const CLUSTER: &[&str] = &[
     "max_running",
     "port",
     "project_root",
+    "proxy_jump",
     "requeue",
     "resources",
     "scheduler",
     "scratch_root",
     "setup",
     "slurm_setup",
+    "ssh_config",
     "sync_interval",
     "user",
 ];
@@ -58,7 +60,9 @@ const CLUSTER_SYNONYMS: &[(&str, &str)] = &[
     ("hostname", "host"),
     ("identity_file", "identity_files"),
     ("interval", "sync_interval"),
+    ("jump", "proxy_jump"),
     ("modules", "setup"),
+    ("proxyjump", "proxy_jump"),
     ("ssh_key", "identity_files"),
     ("username", "user"),
 ];
@@ -109,6 +113,8 @@ impl Reader<'_, '_, '_> {
             port,
             identity_files: self.local_files(section, "identity_files", "[\"~/.ssh/id_hpc\"]"),
             known_hosts: self.local_files(section, "known_hosts", "[\"~/.ssh/known_hosts\"]"),
+            proxy_jump: self.checked(section, "proxy_jump", "\"gate.example.edu\"", check_jumps),
+            ssh_config: self.ssh_config(section),
             scheduler,
             project_root,
             scratch_root,
@@ -166,7 +172,14 @@ impl Reader<'_, '_, '_> {
         };
         if !remote {
             refuse(
-                &["user", "port", "identity_files", "known_hosts"],
+                &[
+                    "user",
+                    "port",
+                    "identity_files",
+                    "known_hosts",
+                    "proxy_jump",
+                    "ssh_config",
+                ],
                 "without `host` the cluster is this machine, and nothing is reached by ssh",
                 "Add `host`, or remove the line.",
             );
@@ -336,26 +349,46 @@ impl Reader<'_, '_, '_> {
         .ok()
     }
 
-    /// Files of this machine: absolute, or below the home directory.
-    fn local_files(&mut self, section: &Section<'_>, key: &str, example: &str) -> Vec<PathBuf> {
-        let mut files = Vec::new();
-        for file in section.texts(self.notes, key, example) {
-            let home = self.surroundings.home_dir.as_ref();
-            let path = match file.value.strip_prefix("~/") {
-                Some(rest) => home.map(|home| home.join(rest)),
-                None => Some(PathBuf::from(file.value)).filter(|path| path.is_absolute()),
-            };
-            match path {
-                Some(path) if !file.value.chars().any(char::is_control) => files.push(path),
-                _ => self.wrong(
-                    &file.span,
-                    &section.key(key),
-                    &format!("{:?} is not the full path of a file", file.value),
-                    "Begin it with / or ~/.",
-                ),
-            }
+    /// A file instead of ssh's own, or `none`.
+    fn ssh_config(&mut self, section: &Section<'_>) -> Option<PathBuf> {
+        let given = section.text(self.notes, "ssh_config", "\"~/.ssh/config-hpc\"")?;
+        if given.value == "none" {
+            return Some(PathBuf::new());
         }
+        self.local_file(section, "ssh_config", &given)
+    }
+
+    /// Files of this machine.
+    fn local_files(&mut self, section: &Section<'_>, key: &str, example: &str) -> Vec<PathBuf> {
+        let files = section.texts(self.notes, key, example);
+        let files = files.iter();
         files
+            .filter_map(|file| self.local_file(section, key, file))
+            .collect()
+    }
+
+    /// A file of this machine: absolute, or below the home directory.
+    fn local_file(
+        &mut self,
+        section: &Section<'_>,
+        key: &str,
+        file: &Found<&str>,
+    ) -> Option<PathBuf> {
+        let home = self.surroundings.home_dir.as_ref();
+        let path = match file.value.strip_prefix("~/") {
+            Some(rest) => home.map(|home| home.join(rest)),
+            None => Some(PathBuf::from(file.value)).filter(|path| path.is_absolute()),
+        };
+        let path = path.filter(|_| !file.value.chars().any(char::is_control));
+        if path.is_none() {
+            self.wrong(
+                &file.span,
+                &section.key(key),
+                &format!("{:?} is not the full path of a file", file.value),
+                "Begin it with / or ~/.",
+            );
+        }
+        path
     }
 
     /// Shell lines; a text of several lines counts as several.

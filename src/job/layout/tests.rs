@@ -35,6 +35,7 @@ fn job(project_root: &str, scratch_root: &str) -> Job {
         labels: BTreeMap::new(),
         idempotency_key: None,
         total_steps: None,
+        segments: None,
     };
     Job::new(id, spec, JobState::Created, now)
 }

@@ -144,10 +144,10 @@ impl Job {
             (Outcome::Unknown, _) => true,
             // Once ended, nobody remembers here that it was we who asked.
             (Outcome::Cancelled { by }, Outcome::Cancelled { .. }) => by == SOMEBODY,
-            // The marker is not read again; its contradiction stands.
+            // Marker and log are not read again; their contradiction stands.
             (
                 Outcome::Failed {
-                    cause: Cause::MarkerDisagrees { .. },
+                    cause: Cause::MarkerDisagrees { .. } | Cause::LogDisagrees { .. },
                 },
                 Outcome::Completed,
             ) => false,

@@ -6,6 +6,7 @@ mod any_life;
 mod ends;
 mod members;
 mod submission;
+mod words;
 
 use super::*;
 use crate::error::ErrorKind;
@@ -46,6 +47,7 @@ fn uploading() -> Job {
         labels: BTreeMap::new(),
         idempotency_key: None,
         total_steps: None,
+        segments: None,
     };
     let state = JobState::Uploading {
         since: at(0),

@@ -28,11 +28,19 @@ pub(super) fn annotations(types: &Types) -> String {
             error.kind, error.code, error.meaning
         );
     }
-    out.push_str("\n--- The methods.\n");
-    let _ = writeln!(out, "---@alias {ROOM}.Method");
-    for (name, doc, takes, gives) in &types.methods {
-        let (takes, gives) = (text(takes), text(gives));
-        let _ = writeln!(out, "---| {name:?} # {takes} -> {gives}. {doc}");
+    for (title, name, rows) in [
+        ("The methods.", "Method", &types.methods),
+        (
+            "What the server asks of a client that can prompt.",
+            "ServerRequest",
+            &types.questions,
+        ),
+    ] {
+        let _ = writeln!(out, "\n--- {title}\n---@alias {ROOM}.{name}");
+        for (name, doc, takes, gives) in rows {
+            let (takes, gives) = (text(takes), text(gives));
+            let _ = writeln!(out, "---| {name:?} # {takes} -> {gives}. {doc}");
+        }
     }
     out.push_str("\n--- What the server tells.\n");
     let _ = writeln!(out, "---@alias {ROOM}.Notification");

@@ -3,7 +3,7 @@
 use serde_json::{Map, Value};
 
 use super::{SCHEMAS, generator, openrpc, text_of};
-use crate::protocol::{CLIENT_NOTIFICATIONS, ErrorData, METHODS, NOTIFICATIONS};
+use crate::protocol::{CLIENT_NOTIFICATIONS, ErrorData, METHODS, NOTIFICATIONS, QUESTIONS};
 
 /// Everything there is to declare.
 pub(super) struct Types {
@@ -11,6 +11,8 @@ pub(super) struct Types {
     pub(super) named: Vec<Named>,
     /// The methods: name, doc, and the types of params and result.
     pub(super) methods: Vec<(&'static str, String, Shape, Shape)>,
+    /// What the server asks: name, doc, and the types of params and result.
+    pub(super) questions: Vec<(&'static str, String, Shape, Shape)>,
     /// What the server tells: name, doc, type.
     pub(super) notifications: Vec<(&'static str, String, Shape)>,
     /// What the server listens to: name, doc, type.
@@ -66,6 +68,13 @@ pub(super) fn types() -> Types {
             (row.name, text_of(row.doc), takes, gives)
         })
         .collect();
+    let questions = QUESTIONS
+        .iter()
+        .map(|row| {
+            let (takes, gives) = (shape_of(row.params), shape_of(row.result));
+            (row.name, text_of(row.doc), takes, gives)
+        })
+        .collect();
     let mut notifications = |rows: &[crate::protocol::NotificationRow]| {
         rows.iter()
             .map(|row| (row.name, text_of(row.doc), shape_of(row.params)))
@@ -86,6 +95,7 @@ pub(super) fn types() -> Types {
     Types {
         named,
         methods,
+        questions,
         notifications,
         client_notifications,
     }

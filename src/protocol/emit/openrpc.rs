@@ -5,8 +5,8 @@ use serde_json::{Map, Value, json};
 
 use super::{generator, text_of};
 use crate::protocol::{
-    CLIENT_NOTIFICATIONS, ErrorData, METHODS, MethodRow, NOTIFICATIONS, NotificationRow, VERSION,
-    error_codes,
+    CLIENT_NOTIFICATIONS, ErrorData, METHODS, MethodRow, NOTIFICATIONS, NotificationRow, QUESTIONS,
+    VERSION, error_codes,
 };
 
 /// The version of OpenRPC the document is written in.
@@ -32,6 +32,19 @@ fn value() -> Value {
     let methods: Vec<Value> = METHODS
         .iter()
         .map(|row| method(row, &mut generator))
+        .collect();
+    let questions: Vec<Value> = QUESTIONS
+        .iter()
+        .map(|row| {
+            let gives = (row.result)(&mut generator);
+            json!({
+                "name": row.name,
+                "description": text_of(row.doc),
+                "paramStructure": "by-name",
+                "params": params(&(row.params)(&mut generator), &generator),
+                "result": {"name": "result", "schema": gives},
+            })
+        })
         .collect();
     let mut notifications = |rows: &[NotificationRow]| -> Vec<Value> {
         rows.iter()
@@ -59,6 +72,7 @@ fn value() -> Value {
         },
         "methods": methods,
         "components": {"schemas": schemas(&mut generator), "errors": errors},
+        "x-serverRequests": questions,
         "x-serverNotifications": from_server,
         "x-clientNotifications": from_client,
     })

@@ -34,6 +34,7 @@ pub fn readme(document: &str, examples: &impl Examples) -> Result<String, String
             .ok_or_else(|| format!("the part {name} does not end in {END}"))?;
         let part = match name {
             "methods" => methods(examples),
+            "questions" => questions(examples),
             "notifications" => notifications(examples),
             "client notifications" => client_notifications(),
             "errors" => errors(),
@@ -75,6 +76,18 @@ fn withdrawal(row: &MethodRow) -> &'static str {
     }
 }
 
+fn questions(examples: &impl Examples) -> String {
+    let types = model::types();
+    let mut out = String::new();
+    for (name, doc, takes, gives) in &types.questions {
+        let _ = writeln!(out, "### `{name}`\n\n{doc}\n");
+        fields(&mut out, &types, takes);
+        let _ = writeln!(out, "It is answered with {}.\n", named(gives));
+        example(&mut out, examples.of_notification(name));
+    }
+    out
+}
+
 fn notifications(examples: &impl Examples) -> String {
     let types = model::types();
     let mut out = String::new();
@@ -111,7 +124,8 @@ fn all_types() -> String {
     let mut out = String::new();
     for found in &types.named {
         let taken = |shape: &Shape| *shape == Shape::Ref(found.name.clone());
-        let is_params = types.methods.iter().any(|(_, _, takes, _)| taken(takes));
+        let mut asked = types.methods.iter().chain(&types.questions);
+        let is_params = asked.any(|(_, _, takes, _)| taken(takes));
         let all_told = types
             .notifications
             .iter()

@@ -18,13 +18,26 @@ pub(super) fn declarations(types: &Types) -> String {
         out.push('\n');
         declare(&mut out, named);
     }
-    out.push_str("\n/** The methods: what each takes and gives. */\nexport interface Requests {\n");
-    for (name, doc, takes, gives) in &types.methods {
-        comment(&mut out, "  ", doc);
-        let (takes, gives) = (text(takes, "  "), text(gives, "  "));
-        let _ = writeln!(out, "  {name:?}: {{ params: {takes}; result: {gives} }};");
+    for (title, name, rows) in [
+        (
+            "The methods: what each takes and gives.",
+            "Requests",
+            &types.methods,
+        ),
+        (
+            "What the server asks of a client that can prompt.",
+            "ServerRequests",
+            &types.questions,
+        ),
+    ] {
+        let _ = writeln!(out, "\n/** {title} */\nexport interface {name} {{");
+        for (name, doc, takes, gives) in rows {
+            comment(&mut out, "  ", doc);
+            let (takes, gives) = (text(takes, "  "), text(gives, "  "));
+            let _ = writeln!(out, "  {name:?}: {{ params: {takes}; result: {gives} }};");
+        }
+        out.push_str("}\n");
     }
-    out.push_str("}\n");
     for (title, name, rows) in [
         (
             "What the server tells.",

@@ -2,9 +2,9 @@
 //! command line.
 
 use super::text::walltime;
-use crate::scheduler::Launch;
 use crate::scheduler::control::{CONTROL, one_line};
-use crate::shell::quote;
+use crate::scheduler::{Launch, SchedulerId};
+use crate::shell::{RemotePath, quote};
 
 /// One option: `--name=value`, or `--name`.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -150,6 +150,15 @@ fn output_file(launch: &Launch) -> String {
         format!("{}/slurm-%A_%a.out", dir.replace('%', "%%"))
     } else {
         format!("{}/slurm-%j.out", dir.replace('%', "%%"))
+    }
+}
+
+/// The name that Slurm makes of [`output_file`] for a job, relative to the working directory.
+pub(super) fn output_name(work_dir: &RemotePath, id: &SchedulerId) -> String {
+    if work_dir.as_str().contains('\\') {
+        format!("{CONTROL}/slurm.out")
+    } else {
+        format!("{CONTROL}/slurm-{}.out", id.base)
     }
 }
 

@@ -101,6 +101,7 @@ pub(super) fn parse(watch: &Watch, output: &Output) -> Query {
     let mut queue: HashMap<Key<'_>, Vec<QueueRow<'_>>> = HashMap::new();
     let mut records: HashMap<Key<'_>, Vec<AccountRow<'_>>> = HashMap::new();
     let mut whole_clusters = Vec::new();
+    let mut marked = HashSet::new();
     let mut clocks = (None, None);
     for part in &parts {
         query
@@ -132,10 +133,12 @@ pub(super) fn parse(watch: &Watch, output: &Output) -> Query {
             "markers" => {
                 query.marker = SourceHealth::Ok;
                 for &line in &part.lines {
-                    if let Some(report) = marker(line, &by_key) {
-                        query.reports.push(report);
-                    } else {
-                        query.odd_lines.push(format!("marker: {line}"));
+                    // (One line for each job is asked for.)
+                    match marker(line, &by_key) {
+                        Some(report) if marked.insert(report.id.clone()) => {
+                            query.reports.push(report);
+                        }
+                        _ => query.odd_lines.push(format!("marker: {line}")),
                     }
                 }
             }
@@ -252,14 +255,15 @@ pub(super) fn parse(watch: &Watch, output: &Output) -> Query {
 
 /// Milliseconds between two clock lines, where the cluster's `date` knows nanoseconds.
 fn between(from: &str, to: &str) -> Option<u64> {
-    let nanos = |line: &str| -> Option<i128> {
+    let nanos = |line: &str| -> Option<u64> {
         let (seconds, nanos) = line.split_once(' ')?;
         if nanos.len() != 9 {
             return None;
         }
-        Some(seconds.parse::<i128>().ok()? * 1_000_000_000 + nanos.parse::<i128>().ok()?)
+        let seconds = seconds.parse::<u64>().ok()?.checked_mul(1_000_000_000)?;
+        seconds.checked_add(nanos.parse().ok()?)
     };
-    u64::try_from((nanos(to)? - nanos(from)?) / 1_000_000).ok()
+    Some(nanos(to)?.checked_sub(nanos(from)?)? / 1_000_000)
 }
 
 /// Sorts squeue's rows to their jobs. The cluster counted the rows that are ours: a row that was
@@ -339,6 +343,10 @@ fn marker(line: &str, by_key: &HashMap<Key<'_>, &Watched>) -> Option<Report> {
     let job = by_key.get(&(cluster, part.base))?;
     let mark = ExitMark::parse(text)?;
     if mark.tag != job.tag || mark.id != id {
+        return None;
+    }
+    let is_member = matches!(part.part, IdPart::Member(_));
+    if is_member && job.open.is_none() && part.part != job.id.part {
         return None;
     }
     Some(Report {

@@ -14,7 +14,7 @@ use crate::shell::{Command, Output, quote};
 /// The request had left, or may have: the communication errors of `src/common/slurm_errno.c`, and
 /// the C library's. (`Socket timed out on send/recv operation` is known to come with an accepted job.)
 ///
-/// `Unable to contact slurm controller (connect failure)` is not among them: it is set only when no
+/// [`NOT_REACHED`] is not among them: it is set only when no
 /// connection could be made, so this request was not sent; and sbatch asks a second time only after
 /// an answer that refused (`slurm_send_recv_controller_msg` goes on after `IN_STANDBY_MODE` alone) or
 /// after saying `temporarily unable to accept job`, which is among them.
@@ -48,6 +48,9 @@ const AMBIGUOUS: &[&str] = &[
     "Unknown negative",
     "Unable to process",
 ];
+
+/// What sbatch says when the controller could not be connected to (observed on 22.05, no slurmctld).
+const NOT_REACHED: &str = "Unable to contact slurm controller (connect failure)";
 
 /// Texts that mean: this user may have no more jobs now. The first are the names of limits on the
 /// number of submitted jobs (`src/common/job_state_reason.c`), printed before the refusal since 20.11.
@@ -136,9 +139,15 @@ fn patterns(texts: &[&str]) -> String {
 
 /// What the answer says.
 pub(super) fn parse(output: &Output) -> Submitted {
-    stage::parse(output, "sbatch", |errors| Submitted::Rejected {
-        no_room: no_room(errors),
-        reason: reason(errors),
+    stage::parse(output, "sbatch", |errors| {
+        let reason = reason(errors);
+        if errors.iter().any(|line| line.contains(NOT_REACHED)) {
+            return Submitted::NotReached { reason };
+        }
+        Submitted::Rejected {
+            no_room: no_room(errors),
+            reason,
+        }
     })
 }
 

@@ -121,7 +121,7 @@ impl Ledger {
                 Upward::Pass
             }
             Incoming::One(Message::Notification(note)) => self.note(&note),
-            Incoming::One(Message::Answer) => self.take_answer(text),
+            Incoming::One(Message::Answer(_)) => self.take_answer(text),
             Incoming::One(Message::Bad(_)) => Upward::Pass,
             Incoming::Batch(messages) => {
                 let batch = self.next;
@@ -134,7 +134,7 @@ impl Ledger {
                                 upward = Upward::Exit;
                             }
                         }
-                        Message::Answer | Message::Bad(_) => {}
+                        Message::Answer(_) | Message::Bad(_) => {}
                     }
                 }
                 upward

@@ -202,6 +202,44 @@ fn progress_and_facts_are_kept_apart_from_history() {
     assert_eq!(store.history(&job.id).unwrap().len(), 1);
 }
 
+#[test]
+fn the_logs_of_ended_jobs_are_unread_until_they_are_closed() {
+    let (_dir, store) = fresh();
+    let mut ended = job(2);
+    ended.attempts.push(attempt(1));
+    ended.state = JobState::Ended {
+        outcome: Outcome::Completed,
+        ended: at(9),
+    };
+    put(&store, ended.clone());
+    // One that was never submitted, and one that has not ended.
+    put(&store, job(4));
+    let unread = || {
+        let jobs = store.unread_ends("even", at(0), 10).unwrap();
+        jobs.into_iter().map(|job| job.id).collect::<Vec<_>>()
+    };
+    assert_eq!(unread(), std::slice::from_ref(&ended.id));
+    let read = |attempt, closed: bool| {
+        let progress = StoredProgress {
+            attempt,
+            log_offset: 1,
+            document: serde_json::json!({ "closed": closed }),
+        };
+        store
+            .put_progress(&[(ended.id.clone(), progress)], at(10))
+            .unwrap();
+    };
+    read(1, false);
+    assert_eq!(unread().len(), 1);
+    read(1, true);
+    assert!(unread().is_empty());
+    // What is kept of an earlier attempt says nothing of this one.
+    read(0, true);
+    assert_eq!(unread().len(), 1);
+    assert!(store.unread_ends("even", at(100), 10).unwrap().is_empty());
+    assert!(store.unread_ends("odd", at(0), 10).unwrap().is_empty());
+}
+
 /// The databases of released schemas are opened for ever. `NAMDRUNNER_REGENERATE=1` writes the file
 /// of the newest schema anew; those of older ones are never written again.
 #[test]

@@ -1,25 +1,31 @@
-//! Logging in with what needs nobody: keys of the agent and key files.
+//! Logging in: a loop in which the server says which methods may go on, [`Login::next`] chooses the
+//! next step, and the step's result goes back into it.
 //!
-//! The login is a loop: the server says which methods may go on, [`Login::next`] chooses the next
-//! step, the step's result goes back into it. Methods that need a person (passwords, codes) are
-//! further steps of the same loop.
+//! What needs nobody (keys of the agent, key files) is done for every attempt; what needs a person
+//! (`person`) only while somebody waits who can be asked.
+
+mod offer;
+mod person;
 
 use std::collections::VecDeque;
 use std::path::PathBuf;
-use std::sync::Arc;
 
 use russh::client::{AuthResult, Handle};
-use russh::keys::agent::AgentIdentity;
 use russh::keys::agent::client::AgentClient;
-use russh::keys::{Algorithm, HashAlg, PrivateKeyWithHashAlg};
 use russh::{MethodKind, MethodSet};
 use tokio::net::UnixStream;
+use tokio::time::Instant;
 
-use super::SshSettings;
-use super::client::Client;
-use super::keys::{self, Loaded, Offer};
+use super::asker::Asker;
+use super::client::{Client, Signs};
+use super::config::{Method, Target};
+use super::keys::{self, Offer};
 use crate::shell::quote;
 use crate::transport::TransportError;
+use crate::transport::prompt::AuthMethod;
+
+/// How often a person may answer with each method, as ssh's `NumberOfPasswordPrompts`.
+const ATTEMPTS: u32 = 3;
 
 /// A step of the login.
 #[derive(Debug)]
@@ -28,19 +34,27 @@ enum Step {
     Ask,
     /// Offer a key.
     Key(Offer),
-    /// Nothing is left that needs nobody.
+    /// Ask the person.
+    Person(AuthMethod),
+    /// Nothing is left.
     GiveUp,
 }
 
 /// How far a login has come.
 #[derive(Debug, Default)]
 struct Login {
+    /// What may be tried, the best first.
+    methods: Vec<Method>,
     offers: VecDeque<Offer>,
     /// The methods that may go on, once the server has said so.
     remaining: Option<MethodSet>,
     /// A method was accepted and the server wants another.
     partial: bool,
     tried: Vec<String>,
+    /// How often a person answered, by method.
+    answered: Vec<(AuthMethod, u32)>,
+    /// Methods that are of no use any more.
+    spent: Vec<AuthMethod>,
     /// Key files that need a passphrase.
     locked: Vec<PathBuf>,
     /// What else is worth telling.
@@ -48,17 +62,34 @@ struct Login {
 }
 
 impl Login {
-    /// Chooses the next step.
-    fn next(&mut self) -> Step {
-        let keys_allowed = self
-            .remaining
-            .as_ref()
-            .is_none_or(|methods| methods.contains(&MethodKind::PublicKey));
-        if keys_allowed && let Some(offer) = self.offers.pop_front() {
-            return Step::Key(offer);
-        }
-        if self.remaining.is_none() {
+    /// Chooses the next step; `person` says whether there is somebody to ask.
+    fn next(&mut self, person: bool) -> Step {
+        let Some(remaining) = &self.remaining else {
+            // Without having asked: a server that takes keys saves us a round trip.
+            if self.methods.first() == Some(&Method::Keys)
+                && let Some(offer) = self.offers.pop_front()
+            {
+                return Step::Key(offer);
+            }
             return Step::Ask;
+        };
+        for method in &self.methods {
+            match method {
+                Method::Keys if remaining.contains(&MethodKind::PublicKey) => {
+                    if let Some(offer) = self.offers.pop_front() {
+                        return Step::Key(offer);
+                    }
+                }
+                Method::Person(method)
+                    if person
+                        && remaining.contains(&kind(*method))
+                        && !self.spent.contains(method)
+                        && self.answers(*method) < ATTEMPTS =>
+                {
+                    return Step::Person(*method);
+                }
+                Method::Keys | Method::Person(_) => {}
+            }
         }
         Step::GiveUp
     }
@@ -72,9 +103,26 @@ impl Login {
                 partial_success,
             } => {
                 self.remaining = Some(remaining_methods);
-                self.partial |= partial_success;
+                if partial_success {
+                    self.partial = true;
+                    // What comes now is another question.
+                    self.answered.clear();
+                    self.spent.clear();
+                }
                 false
             }
+        }
+    }
+
+    fn answers(&self, method: AuthMethod) -> u32 {
+        let found = self.answered.iter().find(|(other, _)| *other == method);
+        found.map_or(0, |(_, count)| *count)
+    }
+
+    fn count_answer(&mut self, method: AuthMethod) {
+        match self.answered.iter_mut().find(|(other, _)| *other == method) {
+            Some((_, count)) => *count += 1,
+            None => self.answered.push((method, 1)),
         }
     }
 
@@ -86,7 +134,14 @@ impl Login {
             .flat_map(|methods| methods.iter())
             .map(String::from)
             .collect();
-        let first = if self.partial {
+        let refused: Vec<&str> = self
+            .answered
+            .iter()
+            .map(|(method, _)| method.name())
+            .collect();
+        let first = if !refused.is_empty() {
+            format!("the answers were refused ({})", refused.join(", "))
+        } else if self.partial {
             "a key was accepted, and the server asks for more".to_owned()
         } else if self.tried.is_empty() {
             "there is no key to offer".to_owned()
@@ -119,175 +174,101 @@ impl Login {
     }
 }
 
+fn kind(method: AuthMethod) -> MethodKind {
+    match method {
+        AuthMethod::Passphrase => MethodKind::PublicKey,
+        AuthMethod::KeyboardInteractive => MethodKind::KeyboardInteractive,
+        AuthMethod::Password => MethodKind::Password,
+    }
+}
+
+/// Everything a step needs.
+struct Round<'a> {
+    handle: &'a mut Handle<Client>,
+    target: &'a Target,
+    place: &'a str,
+    asker: &'a Asker,
+    signs: &'a Signs,
+    agent: Option<AgentClient<UnixStream>>,
+    login: Login,
+    /// When the server's patience (`LoginGraceTime`) may end.
+    deadline: Instant,
+}
+
 /// Logs in, or says what is needed.
 pub(super) async fn log_in(
     handle: &mut Handle<Client>,
-    settings: &SshSettings,
+    target: &Target,
     place: &str,
+    asker: &Asker,
+    signs: &Signs,
+    deadline: Instant,
 ) -> Result<(), TransportError> {
-    let user = user_name(settings).await?;
-    let keys = keys::collect(settings).await;
-    let mut agent = keys.agent;
-    let mut login = Login {
-        offers: keys.offers,
-        notes: keys.notes,
-        ..Login::default()
-    };
-    let broken = |error: russh::Error| {
-        TransportError::Unreachable(format!("the login on {place} broke off: {error}"))
+    let keys = keys::collect(target).await;
+    let mut round = Round {
+        handle,
+        target,
+        place,
+        asker,
+        signs,
+        agent: keys.agent,
+        login: Login {
+            methods: target.methods.clone(),
+            offers: keys.offers,
+            notes: keys.notes,
+            ..Login::default()
+        },
+        deadline,
     };
     loop {
-        let answer = match login.next() {
-            Step::Ask => handle.authenticate_none(&user).await.map_err(broken)?,
-            Step::Key(offer) => {
-                match offer_key(handle, &user, offer, agent.as_mut(), &mut login).await {
-                    Ok(Some(answer)) => answer,
-                    Ok(None) => continue,
-                    Err(error) => return Err(broken(error)),
-                }
+        let answer = match round.login.next(asker.has_people()) {
+            Step::Ask => {
+                let none = round.handle.authenticate_none(&target.user);
+                Some(round_trip(asker, target, place, none).await?)
             }
-            Step::GiveUp => return Err(login.explain(&user, place)),
+            Step::Key(offer) => round.offer(offer).await?,
+            Step::Person(AuthMethod::Password) => round.password().await?,
+            Step::Person(method) => {
+                debug_assert_eq!(method, AuthMethod::KeyboardInteractive);
+                round.keyboard_interactive().await?
+            }
+            Step::GiveUp => {
+                let offered = round.login.remaining.as_deref().unwrap_or_default();
+                if target.wants_gssapi && offered.contains(&MethodKind::GssapiWithMic) {
+                    round.login.notes.push(
+                        "a Kerberos ticket (gssapi-with-mic) does not log in here: use a key, or \
+                         answer the prompts"
+                            .to_owned(),
+                    );
+                }
+                return Err(round.login.explain(&target.user, place));
+            }
         };
-        if login.heard(answer) {
+        if answer.is_some_and(|answer| round.login.heard(answer)) {
             return Ok(());
         }
     }
 }
 
-/// Offers one key. None if it could not be offered, which is noted.
-async fn offer_key(
-    handle: &mut Handle<Client>,
-    user: &str,
-    offer: Offer,
-    agent: Option<&mut AgentClient<UnixStream>>,
-    login: &mut Login,
-) -> Result<Option<AuthResult>, russh::Error> {
-    match (offer, agent) {
-        (Offer::Agent(identity), Some(agent)) => {
-            let comment = identity.comment().to_owned();
-            let hash = rsa_hash(handle, &identity.public_key().algorithm()).await?;
-            login.tried.push(format!("{comment} of the agent"));
-            let answer = match *identity {
-                AgentIdentity::PublicKey { key, .. } => {
-                    handle
-                        .authenticate_publickey_with(user, key, hash, agent)
-                        .await
-                }
-                AgentIdentity::Certificate { certificate, .. } => {
-                    handle
-                        .authenticate_certificate_with(user, certificate, hash, agent)
-                        .await
-                }
-            };
-            match answer {
-                Ok(answer) => Ok(Some(answer)),
-                Err(error) => {
-                    // A locked agent, a key that wants a touch or a confirmation.
-                    login
-                        .notes
-                        .push(format!("the agent did not sign with {comment}: {error}"));
-                    Ok(None)
-                }
-            }
-        }
-        (Offer::Agent(_), None) => Ok(None),
-        (Offer::File(path), _) => {
-            let key = match keys::load(path.clone()).await {
-                Loaded::Key(key) => key,
-                Loaded::Locked => {
-                    login.locked.push(path);
-                    return Ok(None);
-                }
-                Loaded::Unusable(why) => {
-                    login.notes.push(format!("{}: {why}", path.display()));
-                    return Ok(None);
-                }
-            };
-            let hash = rsa_hash(handle, &key.algorithm()).await?;
-            login.tried.push(path.display().to_string());
-            let key = PrivateKeyWithHashAlg::new(Arc::new(*key), hash);
-            handle.authenticate_publickey(user, key).await.map(Some)
-        }
+/// One exchange with the server that waits for nobody but, at times, the person.
+async fn round_trip<T>(
+    asker: &Asker,
+    target: &Target,
+    place: &str,
+    work: impl Future<Output = Result<T, russh::Error>>,
+) -> Result<T, TransportError> {
+    match asker.within(target.connect_timeout, work).await {
+        Some(done) => done.map_err(|error| broken(place, &error)),
+        None => Err(TransportError::Unreachable(format!(
+            "the login on {place} was not answered within {} s",
+            target.connect_timeout.as_secs_f32()
+        ))),
     }
 }
 
-/// The hash to sign with: without one, an RSA key would sign with SHA-1, which servers refuse.
-async fn rsa_hash(
-    handle: &Handle<Client>,
-    algorithm: &Algorithm,
-) -> Result<Option<HashAlg>, russh::Error> {
-    if !matches!(algorithm, Algorithm::Rsa { .. }) {
-        return Ok(None);
-    }
-    match handle.best_supported_rsa_hash().await? {
-        Some(best) => Ok(best),
-        // Servers before OpenSSH 7.2 do not say; those that can do it accept this.
-        None => Ok(Some(HashAlg::Sha256)),
-    }
-}
-
-/// The user to log in as: the one given, else the local one.
-async fn user_name(settings: &SshSettings) -> Result<String, TransportError> {
-    if let Some(user) = &settings.user {
-        return Ok(user.clone());
-    }
-    for variable in ["USER", "LOGNAME"] {
-        if let Ok(user) = std::env::var(variable)
-            && !user.is_empty()
-        {
-            return Ok(user);
-        }
-    }
-    let id = tokio::process::Command::new("id").arg("-un").output().await;
-    id.ok()
-        .filter(|output| output.status.success())
-        .map(|output| String::from_utf8_lossy(&output.stdout).trim().to_owned())
-        .filter(|user| !user.is_empty())
-        .ok_or_else(|| {
-            TransportError::Local(
-                "the local user has no name; set `user` for the cluster".to_owned(),
-            )
-        })
+fn broken(place: &str, error: &russh::Error) -> TransportError {
+    TransportError::Unreachable(format!("the login on {place} broke off: {error}"))
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_servers_methods_drive_the_login() {
-        let failure = |methods: &[MethodKind], partial_success| AuthResult::Failure {
-            remaining_methods: MethodSet::from(methods),
-            partial_success,
-        };
-        let two = || VecDeque::from([Offer::File("fa".into()), Offer::File("fb".into())]);
-        // No key at all: ask what there is.
-        let mut login = Login::default();
-        assert!(matches!(login.next(), Step::Ask));
-        login.heard(failure(&[MethodKind::Password], false));
-        assert!(matches!(login.next(), Step::GiveUp));
-        // Keys are of no use where the server does not take them.
-        let mut login = Login {
-            offers: two(),
-            ..Login::default()
-        };
-        assert!(matches!(login.next(), Step::Key(_)));
-        login.heard(failure(&[MethodKind::KeyboardInteractive], true));
-        assert!(matches!(login.next(), Step::GiveUp));
-        let text = login.explain("me", "alpha").to_string();
-        assert!(text.contains("me@alpha"), "{text}");
-        assert!(text.contains("a key was accepted"), "{text}");
-        assert!(text.contains("keyboard-interactive"), "{text}");
-        // Otherwise all of them are tried.
-        let mut login = Login {
-            offers: two(),
-            ..Login::default()
-        };
-        for _ in 0..2 {
-            assert!(matches!(login.next(), Step::Key(_)));
-            assert!(!login.heard(failure(&[MethodKind::PublicKey], false)));
-        }
-        assert!(matches!(login.next(), Step::GiveUp));
-        assert!(login.heard(AuthResult::Success));
-    }
-}
+mod tests;

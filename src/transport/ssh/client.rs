@@ -5,10 +5,14 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use russh::client::{self, DisconnectReason};
-use russh::keys::{PublicKeyBase64 as _, PublicKeyOrCertificate};
+use russh::keys::PublicKeyOrCertificate;
 
-use super::SshSettings;
-use super::host_key;
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+
+use super::asker::Asker;
+use super::config::Target;
+use super::host_key::{self, Refusal};
 use super::known_hosts::Book;
 
 /// What the connection's own task tells.
@@ -19,6 +23,7 @@ pub(super) struct Signs {
     heard: AtomicU64,
     /// Why the connection ended.
     gone: Mutex<Option<String>>,
+    ended: CancellationToken,
 }
 
 impl Signs {
@@ -48,7 +53,13 @@ impl Signs {
             .clone()
     }
 
+    /// Cancelled when the connection ends.
+    pub(super) fn ended(&self) -> CancellationToken {
+        self.ended.clone()
+    }
+
     fn is_gone(&self, why: String) {
+        self.ended.cancel();
         *self.gone.lock().unwrap_or_else(PoisonError::into_inner) = Some(why);
     }
 }
@@ -62,9 +73,11 @@ fn milliseconds() -> u64 {
 /// Our end of the protocol.
 pub(super) struct Client {
     /// Whom we mean to reach.
-    pub(super) settings: SshSettings,
-    /// Its name for messages.
-    pub(super) place: String,
+    pub(super) target: Arc<Target>,
+    /// Who can be asked about a new host key.
+    pub(super) asker: Asker,
+    /// When the server's patience may end.
+    pub(super) deadline: Instant,
     /// Where what it tells goes.
     pub(super) signs: Arc<Signs>,
     /// The records of host keys.
@@ -77,12 +90,7 @@ pub(super) enum ConnectError {
     /// The protocol failed.
     Ssh(russh::Error),
     /// The host is not known to be itself.
-    HostKey {
-        /// What is wrong, with the fingerprint.
-        message: String,
-        /// What can be done.
-        hint: String,
-    },
+    HostKey(Refusal),
 }
 
 impl From<russh::Error> for ConnectError {
@@ -98,15 +106,10 @@ impl client::Handler for Client {
         &mut self,
         shown: &PublicKeyOrCertificate,
     ) -> Result<bool, ConnectError> {
-        let PublicKeyOrCertificate::PublicKey { key, .. } = shown else {
-            // We do not offer to accept certificates, so a server that sends one is broken.
-            return Ok(false);
-        };
-        let blob = key.public_key_bytes();
-        match host_key::refusal(&self.settings, &self.place, &self.book, &blob) {
-            None => Ok(true),
-            Some((message, hint)) => Err(ConnectError::HostKey { message, hint }),
-        }
+        host_key::check(&self.target, &self.book, shown, &self.asker, self.deadline)
+            .await
+            .map(|()| true)
+            .map_err(ConnectError::HostKey)
     }
 
     async fn auth_banner(
@@ -161,7 +164,7 @@ impl client::Handler for Client {
             }
             DisconnectReason::Error(error) => (format!("{error:?}"), Err(error)),
         };
-        tracing::info!(host = %self.settings.host, reason = %text, "disconnected");
+        tracing::info!(host = %self.target.host, reason = %text, "disconnected");
         self.signs.is_gone(text);
         result
     }

@@ -2,24 +2,38 @@
 
 use std::collections::VecDeque;
 use std::path::{Path, PathBuf};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use russh::keys::agent::AgentIdentity;
 use russh::keys::agent::client::AgentClient;
-use russh::keys::{PrivateKey, PublicKey, load_public_key};
+use russh::keys::ssh_key::public::KeyData;
+use russh::keys::{Algorithm, Certificate, PrivateKey, PublicKey, load_public_key};
 use tokio::net::UnixStream;
+use tokio::time::timeout;
 
-use super::SshSettings;
+use super::config::{Agent, Target};
+use crate::transport::prompt::{ExposeSecret, Secret};
 
 /// Key files tried when none are named, in OpenSSH's order of today's types.
 const DEFAULT_FILES: [&str; 3] = ["id_ed25519", "id_ecdsa", "id_rsa"];
 
+/// Longest wait for the agent's list of keys; it may ask the person to unlock it.
+const AGENT_ANSWERS: Duration = Duration::from_secs(10);
+
 /// A key to offer.
 #[derive(Debug, Clone)]
 pub(super) enum Offer {
-    /// One the agent signs with.
+    /// One the agent signs with, or a certificate of it in a file.
     Agent(Box<AgentIdentity>),
     /// One in a file.
-    File(PathBuf),
+    File {
+        /// The file.
+        path: PathBuf,
+        /// Its public half, if that can be read without a passphrase.
+        public: Option<Box<PublicKey>>,
+        /// A certificate to show instead of the bare key.
+        certificate: Option<Box<Certificate>>,
+    },
 }
 
 /// All there is to offer.
@@ -32,100 +46,186 @@ pub(super) struct Keys {
     pub(super) notes: Vec<String>,
 }
 
+/// A key file and what could be read of it.
+#[derive(Debug, Clone)]
+struct KeyFile {
+    path: PathBuf,
+    public: Option<PublicKey>,
+}
+
 /// Collects the keys to offer.
-pub(super) async fn collect(settings: &SshSettings) -> Keys {
+pub(super) async fn collect(target: &Target) -> Keys {
     let mut notes = Vec::new();
     let (mut agent, mut identities) = (None, Vec::new());
-    if settings.use_agent {
-        match ask_agent(settings).await {
-            Some(Ok((answering, held))) => (agent, identities) = (Some(answering), held),
-            Some(Err(error)) => notes.push(format!("the SSH agent does not answer: {error}")),
-            None => {}
+    if let Agent::Socket(socket) = &target.agent {
+        match timeout(AGENT_ANSWERS, ask_agent(socket)).await {
+            Ok(Ok((answering, held))) => {
+                if held.is_empty() {
+                    notes.push("the SSH agent holds no key, or is locked".to_owned());
+                }
+                (agent, identities) = (Some(answering), held);
+            }
+            Ok(Err(error)) => notes.push(format!("the SSH agent does not answer: {error}")),
+            Err(_) => notes.push(format!(
+                "the SSH agent does not answer within {} s",
+                AGENT_ANSWERS.as_secs()
+            )),
         }
     }
-    let named = !settings.identity_files.is_empty();
-    let files: Vec<PathBuf> = if named {
-        settings
-            .identity_files
-            .iter()
-            .map(|path| expand(path))
-            .collect()
-    } else {
+    let paths: Vec<PathBuf> = if target.identity_files.is_empty() {
         let ssh = dirs::home_dir().map(|home| home.join(".ssh"));
         ssh.iter()
             .flat_map(|ssh| DEFAULT_FILES.map(|name| ssh.join(name)))
             .filter(|path| path.exists())
             .collect()
+    } else {
+        target.identity_files.clone()
     };
-    let mut public = Vec::new();
-    for path in &files {
-        public.push(public_key(path.clone()).await);
+    let mut files = Vec::new();
+    let mut certificates = Vec::new();
+    for path in paths {
+        certificates.extend(certificate(with_ending(&path, "-cert.pub")).await.ok());
+        let public = public_key(path.clone()).await;
+        files.push(KeyFile { path, public });
     }
+    for path in &target.certificate_files {
+        match certificate(path.clone()).await {
+            Ok(found) if !certificates.contains(&found) => certificates.push(found),
+            Ok(_) => {}
+            Err(why) => notes.push(format!("{}: {why}", path.display())),
+        }
+    }
+    certificates.retain(|certificate| match unusable(certificate, &target.user) {
+        Some(Unusable::Surely(why)) => {
+            notes.push(why);
+            false
+        }
+        Some(Unusable::Perhaps(why)) => {
+            notes.push(why);
+            true
+        }
+        None => true,
+    });
     Keys {
-        offers: order(&files, &public, identities, named),
+        offers: order(&files, identities, &certificates, target.identities_only),
         agent,
         notes,
     }
 }
 
+/// Why a certificate does not log in.
+enum Unusable {
+    Surely(String),
+    Perhaps(String),
+}
+
+fn unusable(certificate: &Certificate, user: &str) -> Option<Unusable> {
+    let id = certificate.key_id();
+    let now = SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .map_or(0, |since| since.as_secs());
+    let when = |seconds: u64| {
+        let seconds = i64::try_from(seconds).unwrap_or(i64::MAX);
+        jiff::Timestamp::from_second(seconds)
+            .map_or_else(|_| "never".to_owned(), |at| at.to_string())
+    };
+    if now >= certificate.valid_before() {
+        let at = when(certificate.valid_before());
+        return Some(Unusable::Surely(format!(
+            "the certificate {id:?} expired at {at}"
+        )));
+    }
+    if now < certificate.valid_after() {
+        let at = when(certificate.valid_after());
+        return Some(Unusable::Surely(format!(
+            "the certificate {id:?} is valid only from {at}"
+        )));
+    }
+    let names = certificate.valid_principals();
+    // A server can map names to accounts, so that it may be right all the same.
+    (!names.is_empty() && !names.iter().any(|name| name == user)).then(|| {
+        Unusable::Perhaps(format!(
+            "the certificate {id:?} is for {}",
+            names.join(", ")
+        ))
+    })
+}
+
 /// The order of offers: what the agent holds of the files first, then, unless files were named,
-/// the rest of the agent, then the files the agent does not hold. A server counts each refused
-/// offer and usually ends the login with the sixth.
+/// the rest of the agent, then the files the agent does not hold. A key that has a certificate is
+/// offered with that first. A server counts each refused offer and usually ends the login with the
+/// sixth.
 fn order(
-    files: &[PathBuf],
-    public: &[Option<PublicKey>],
+    files: &[KeyFile],
     identities: Vec<AgentIdentity>,
-    named: bool,
+    certificates: &[Certificate],
+    named_only: bool,
 ) -> VecDeque<Offer> {
     let of_file = |identity: &AgentIdentity| {
         let key = identity.public_key();
-        public.iter().position(|public| {
-            public
+        files.iter().position(|file| {
+            file.public
                 .as_ref()
                 .is_some_and(|it| it.key_data() == key.key_data())
         })
     };
+    let of_key = |key: &KeyData| -> Vec<&Certificate> {
+        let held = certificates.iter().filter(|it| it.public_key() == key);
+        held.collect()
+    };
     let mut held: Vec<(usize, AgentIdentity)> = Vec::new();
     let mut others: Vec<AgentIdentity> = Vec::new();
     for identity in identities {
+        let certified = certificates
+            .iter()
+            .any(|it| it.public_key() == identity.public_key().key_data());
         match of_file(&identity) {
             Some(index) => held.push((index, identity)),
+            // A certificate that is named names its key.
+            None if certified => held.push((files.len(), identity)),
             None => others.push(identity),
         }
     }
     held.sort_by_key(|(index, _)| *index);
-    if named {
+    if named_only {
         others.clear();
     }
-    let rest = files
-        .iter()
-        .enumerate()
-        .filter(|(index, _)| !held.iter().any(|(other, _)| other == index))
-        .map(|(_, path)| Offer::File(path.clone()))
-        .collect::<Vec<_>>();
-    held.into_iter()
-        .map(|(_, identity)| identity)
-        .chain(others)
-        .map(|identity| Offer::Agent(Box::new(identity)))
-        .chain(rest)
-        .collect()
+    let mut offers = VecDeque::new();
+    let in_agent: Vec<usize> = held.iter().map(|(index, _)| *index).collect();
+    for identity in held.into_iter().map(|(_, identity)| identity).chain(others) {
+        let key = identity.public_key().key_data().clone();
+        for certificate in of_key(&key) {
+            offers.push_back(Offer::Agent(Box::new(AgentIdentity::Certificate {
+                certificate: certificate.clone(),
+                comment: identity.comment().to_owned(),
+            })));
+        }
+        offers.push_back(Offer::Agent(Box::new(identity)));
+    }
+    for (index, file) in files.iter().enumerate() {
+        if in_agent.contains(&index) {
+            continue;
+        }
+        let offer = |certificate: Option<&Certificate>| Offer::File {
+            path: file.path.clone(),
+            public: file.public.clone().map(Box::new),
+            certificate: certificate.cloned().map(Box::new),
+        };
+        let key = file.public.as_ref().map(PublicKey::key_data);
+        let certified = key.into_iter().flat_map(of_key);
+        offers.extend(certified.map(|certificate| offer(Some(certificate))));
+        offers.push_back(offer(None));
+    }
+    offers
 }
 
-type Answer = (AgentClient<UnixStream>, Vec<AgentIdentity>);
-
-/// Asks the agent what it holds. Nothing if there is none.
-async fn ask_agent(settings: &SshSettings) -> Option<Result<Answer, russh::keys::Error>> {
-    let given = settings.agent_socket.as_deref().map(expand);
-    // An empty variable is how some desktops say that there is none.
-    let socket = given
-        .or_else(|| std::env::var_os("SSH_AUTH_SOCK").map(PathBuf::from))
-        .filter(|socket| !socket.as_os_str().is_empty())?;
-    let answer = async {
-        let mut agent = AgentClient::connect_uds(&socket).await?;
-        let identities = agent.request_identities().await?;
-        Ok((agent, identities))
-    };
-    Some(answer.await)
+/// Asks the agent what it holds.
+async fn ask_agent(
+    socket: &Path,
+) -> Result<(AgentClient<UnixStream>, Vec<AgentIdentity>), russh::keys::Error> {
+    let mut agent = AgentClient::connect_uds(socket).await?;
+    let identities = agent.request_identities().await?;
+    Ok((agent, identities))
 }
 
 /// A key file as it could be read.
@@ -138,18 +238,26 @@ pub(super) enum Loaded {
     Unusable(String),
 }
 
-/// Reads a key file.
-pub(super) async fn load(path: PathBuf) -> Loaded {
+/// Reads a key file, with its passphrase if it is known.
+pub(super) async fn load(path: PathBuf, passphrase: Option<Secret>) -> Loaded {
     let read = tokio::task::spawn_blocking(move || {
         let text = match std::fs::read_to_string(&path) {
-            Ok(text) => text,
+            Ok(text) => Secret::from(text),
             Err(error) => return Loaded::Unusable(error.to_string()),
         };
-        match russh::keys::decode_secret_key(&text, None) {
+        let text = text.expose_secret();
+        let given = passphrase.as_ref().map(ExposeSecret::expose_secret);
+        match russh::keys::decode_secret_key(text, given) {
+            // A key that is not protected decodes whatever passphrase is given.
+            Ok(key) if is_of_a_token(&key.algorithm()) => Loaded::Unusable(
+                "a FIDO key signs only through the agent: load it with `ssh-add`".to_owned(),
+            ),
             Ok(key) => Loaded::Key(Box::new(key)),
             Err(russh::keys::Error::KeyIsEncrypted) => Loaded::Locked,
-            // A PKCS#8 file says so only in its first line.
-            Err(_) if text.contains("BEGIN ENCRYPTED PRIVATE KEY") => Loaded::Locked,
+            // A PKCS#8 file says so only in its first line; a wrong passphrase shows in three ways.
+            Err(_) if given.is_some() || text.contains("BEGIN ENCRYPTED PRIVATE KEY") => {
+                Loaded::Locked
+            }
             Err(error) => Loaded::Unusable(format!("not a usable private key ({error})")),
         }
     });
@@ -157,26 +265,39 @@ pub(super) async fn load(path: PathBuf) -> Loaded {
         .unwrap_or_else(|error| Loaded::Unusable(error.to_string()))
 }
 
+fn is_of_a_token(algorithm: &Algorithm) -> bool {
+    matches!(
+        algorithm,
+        Algorithm::SkEd25519 | Algorithm::SkEcdsaSha2NistP256
+    )
+}
+
 /// The public half of a key file, which is readable whatever its passphrase, if it is beside it or
-/// in OpenSSH's own format.
+/// in OpenSSH's own format. A file may also be a public key itself, whose other half the agent has.
 async fn public_key(path: PathBuf) -> Option<PublicKey> {
     let read = tokio::task::spawn_blocking(move || {
-        let mut beside = path.clone().into_os_string();
-        beside.push(".pub");
-        load_public_key(beside).ok().or_else(|| {
-            let text = std::fs::read_to_string(&path).ok()?;
-            Some(PrivateKey::from_openssh(text).ok()?.public_key().clone())
-        })
+        let own = std::fs::read_to_string(&path).ok().map(Secret::from);
+        let text = own.as_ref().map_or("", |text| text.expose_secret());
+        load_public_key(&path)
+            .or_else(|_| load_public_key(with_ending(&path, ".pub")))
+            .ok()
+            .or_else(|| Some(PrivateKey::from_openssh(text).ok()?.public_key().clone()))
     });
     read.await.ok().flatten()
 }
 
-/// Expands a leading `~/`.
-pub(super) fn expand(path: &Path) -> PathBuf {
-    match (path.strip_prefix("~"), dirs::home_dir()) {
-        (Ok(rest), Some(home)) => home.join(rest),
-        _ => path.to_owned(),
-    }
+async fn certificate(path: PathBuf) -> Result<Certificate, String> {
+    let read = tokio::task::spawn_blocking(move || {
+        let text = std::fs::read_to_string(&path).map_err(|error| error.to_string())?;
+        Certificate::from_openssh(text.trim()).map_err(|error| format!("no certificate ({error})"))
+    });
+    read.await.map_err(|error| error.to_string())?
+}
+
+fn with_ending(path: &Path, ending: &str) -> PathBuf {
+    let mut name = path.to_owned().into_os_string();
+    name.push(ending);
+    name.into()
 }
 
 #[cfg(test)]
@@ -194,8 +315,14 @@ mod tests {
     }
 
     fn names(files: &[&str], public: &[Option<&str>], agent: &[&str], named: bool) -> Vec<String> {
-        let files: Vec<PathBuf> = files.iter().map(PathBuf::from).collect();
-        let public: Vec<_> = public.iter().map(|it| it.map(key)).collect();
+        let files: Vec<KeyFile> = files
+            .iter()
+            .zip(public)
+            .map(|(path, public)| KeyFile {
+                path: PathBuf::from(path),
+                public: public.map(key),
+            })
+            .collect();
         let identities = agent
             .iter()
             .map(|base64| AgentIdentity::PublicKey {
@@ -203,11 +330,11 @@ mod tests {
                 comment: if *base64 == A { "agent A" } else { "agent B" }.to_owned(),
             })
             .collect();
-        order(&files, &public, identities, named)
+        order(&files, identities, &[], named)
             .into_iter()
             .map(|offer| match offer {
                 Offer::Agent(identity) => identity.comment().to_owned(),
-                Offer::File(path) => path.display().to_string(),
+                Offer::File { path, .. } => path.display().to_string(),
             })
             .collect()
     }

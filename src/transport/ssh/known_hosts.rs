@@ -168,6 +168,19 @@ impl Book {
         types
     }
 
+    /// Whether a key is recorded as an authority whose certificates hold for a host.
+    pub(super) fn is_authority(&self, host: &str, port: u16, blob: &[u8]) -> bool {
+        let (name, bare) = (name(host, port), host.to_ascii_lowercase());
+        self.of(Marker::Authority, &[&name, &bare])
+            .any(|record| record.blob == blob)
+    }
+
+    /// Whether certificates of a host are of use.
+    pub(super) fn has_authority(&self, host: &str, port: u16) -> bool {
+        let (name, bare) = (name(host, port), host.to_ascii_lowercase());
+        self.of(Marker::Authority, &[&name, &bare]).next().is_some()
+    }
+
     fn of<'a>(&'a self, marker: Marker, names: &[&str]) -> impl Iterator<Item = &'a Record> {
         self.records.iter().filter(move |record| {
             record.marker == marker && names.iter().any(|name| record.hosts.hold(name))
@@ -183,6 +196,21 @@ pub(super) fn name(host: &str, port: u16) -> String {
     } else {
         format!("[{host}]:{port}")
     }
+}
+
+/// A name in the form that does not tell it (`HashKnownHosts`).
+pub(super) fn hashed(name: &str, salt: &[u8]) -> String {
+    let hash = Hmac::<Sha1>::new_from_slice(salt)
+        .map(|mac| mac.chain_update(name).finalize().into_bytes().to_vec())
+        // Keys of any length are taken.
+        .unwrap_or_default();
+    format!("|1|{}|{}", STANDARD.encode(salt), STANDARD.encode(hash))
+}
+
+/// A line of a file of known hosts. None if the key does not name its type.
+pub(super) fn line(hosts: &str, blob: &[u8]) -> Option<String> {
+    let key_type = key_type(blob)?;
+    Some(format!("{hosts} {key_type} {}\n", STANDARD.encode(blob)))
 }
 
 /// The fingerprint of a key as `ssh-keygen -l` prints it.
@@ -263,7 +291,7 @@ impl Hosts {
 }
 
 /// Whether a pattern of `*` (any characters) and `?` (one character) matches a whole text.
-fn matches(pattern: &[u8], text: &[u8]) -> bool {
+pub(super) fn matches(pattern: &[u8], text: &[u8]) -> bool {
     // Where to go on if what follows the last `*` does not fit: one character later.
     let mut retry: Option<(&[u8], &[u8])> = None;
     let (mut pattern, mut text) = (pattern, text);

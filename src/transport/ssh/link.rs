@@ -5,14 +5,17 @@ use std::time::Duration;
 
 use futures_util::FutureExt as _;
 use futures_util::future::{BoxFuture, Shared};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
 
-use super::SshSettings;
+use super::asker::Asker;
 use super::channel::{OpenError, Session};
 use super::connection::Connection;
 use super::pace::{Pace, Turn};
+use super::{SshSettings, config, route};
 use crate::shell::Command;
+use crate::transport::prompt::Prompter;
 use crate::transport::{TransportError, Watcher};
 
 /// Transfers side by side, so that short commands always find a channel.
@@ -25,6 +28,11 @@ pub(super) struct Link {
     place: Arc<str>,
     state: Arc<Mutex<State>>,
     transfers: Arc<Semaphore>,
+    asker: Asker,
+    remarks: Arc<Mutex<Vec<String>>>,
+    /// Cancelled when the connection that stands ends; none stands before the first and after the
+    /// end was told.
+    up: watch::Sender<Option<CancellationToken>>,
 }
 
 #[derive(Debug)]
@@ -52,10 +60,9 @@ enum Standing {
 
 impl Link {
     pub(super) fn new(settings: SshSettings) -> Self {
-        let place = if settings.port == 22 {
-            settings.host.clone()
-        } else {
-            format!("{}:{}", settings.host, settings.port)
+        let place = match settings.port {
+            None | Some(22) => settings.host.clone(),
+            Some(port) => format!("{}:{port}", settings.host),
         };
         Self {
             place: place.into(),
@@ -65,6 +72,9 @@ impl Link {
                 attempts: 0,
             })),
             transfers: Arc::new(Semaphore::new(TRANSFERS)),
+            asker: Asker::default(),
+            remarks: Arc::default(),
+            up: watch::Sender::new(None),
             settings: Arc::new(settings),
         }
     }
@@ -87,6 +97,7 @@ impl Link {
             state.attempts += 1;
             std::mem::replace(&mut state.phase, Phase::Down)
         };
+        self.up.send_replace(None);
         if let Phase::Up(connection) = phase {
             connection.disconnect().await;
         }
@@ -111,7 +122,7 @@ impl Link {
         let mut renewed = false;
         let patience = command.timeout.max(self.settings.connect_timeout);
         loop {
-            let connection = self.connection().await?;
+            let connection = self.connection(false).await?;
             match Session::open(&connection, command, patience).await {
                 Ok(session) => return Ok(session),
                 Err(OpenError::Gone(why)) => {
@@ -153,10 +164,57 @@ impl Link {
         }
     }
 
-    /// The connection: the standing one if it shows signs of life, else a new one.
-    pub(super) async fn connection(&self) -> Result<Arc<Connection>, TransportError> {
+    /// Opens the connection, if none stands. With a person it asks them what it needs to know, and
+    /// does not wait longer than the least time between two openings.
+    pub(super) async fn connect(
+        &self,
+        person: Option<Arc<dyn Prompter>>,
+    ) -> Result<(), TransportError> {
+        let Some(prompter) = person else {
+            return self.connection(false).await.map(drop);
+        };
+        let _presence = self.asker.join(prompter);
+        let under_way = matches!(self.lock().phase, Phase::Opening(_));
+        match self.connection(true).await {
+            // It may have been past its questions when the person came.
+            Err(TransportError::AuthRequired(_) | TransportError::HostKey { .. }) if under_way => {
+                self.connection(true).await.map(drop)
+            }
+            other => other.map(drop),
+        }
+    }
+
+    /// Waits until a standing connection ends without having been told to.
+    pub(super) async fn lost(&self) {
+        let mut up = self.up.subscribe();
         loop {
-            let connection = match self.standing()? {
+            let ended = up.borrow_and_update().clone();
+            match ended {
+                Some(ended) => tokio::select! {
+                    () = ended.cancelled() => {
+                        if up.borrow().as_ref().is_some_and(CancellationToken::is_cancelled) {
+                            self.up.send_replace(None);
+                            return;
+                        }
+                    }
+                    _ = up.changed() => {}
+                },
+                // The sender is ours.
+                None => drop(up.changed().await),
+            }
+        }
+    }
+
+    /// What of the person's settings for ssh is not followed, as the last attempt found.
+    pub(super) fn remarks(&self) -> Vec<String> {
+        let remarks = self.remarks.lock();
+        remarks.unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// The connection: the standing one if it shows signs of life, else a new one.
+    pub(super) async fn connection(&self, person: bool) -> Result<Arc<Connection>, TransportError> {
+        loop {
+            let connection = match self.standing(person)? {
                 Standing::Connection(connection) => connection,
                 Standing::Attempt(attempt) => return attempt.await,
             };
@@ -167,20 +225,26 @@ impl Link {
         }
     }
 
-    fn standing(&self) -> Result<Standing, TransportError> {
+    fn standing(&self, person: bool) -> Result<Standing, TransportError> {
         let mut state = self.lock();
         match &state.phase {
             Phase::Up(connection) if !connection.is_closed() => {
                 Ok(Standing::Connection(Arc::clone(connection)))
             }
             Phase::Opening(attempt) => Ok(Standing::Attempt(attempt.clone())),
-            Phase::Up(_) | Phase::Down => self.begin(&mut state).map(Standing::Attempt),
+            Phase::Up(_) | Phase::Down => self.begin(&mut state, person).map(Standing::Attempt),
         }
     }
 
     /// Starts an attempt, if one is due. It goes on even if nobody waits for it any more.
-    fn begin(&self, state: &mut State) -> Result<Attempt, TransportError> {
-        let wait = match state.pace.turn(Instant::now()) {
+    fn begin(&self, state: &mut State, person: bool) -> Result<Attempt, TransportError> {
+        let now = Instant::now();
+        let turn = if person {
+            Turn::In(state.pace.turn_of_person(now))
+        } else {
+            state.pace.turn(now)
+        };
+        let wait = match turn {
             Turn::Refused(error, left) => return Err(later(error, left)),
             Turn::In(left) if left > self.settings.connect_timeout => {
                 return Err(TransportError::Unreachable(format!(
@@ -193,20 +257,26 @@ impl Link {
         };
         state.attempts += 1;
         let this = state.attempts;
-        let (shared, settings, place) = (
+        let (shared, settings, place, asker, remarks) = (
             Arc::clone(&self.state),
             Arc::clone(&self.settings),
             Arc::clone(&self.place),
+            self.asker.clone(),
+            Arc::clone(&self.remarks),
         );
+        let up = self.up.clone();
         let task = tokio::spawn(async move {
             tokio::time::sleep(wait).await;
             lock(&shared).pace.opening(Instant::now());
-            let result = Connection::open(&settings, &place).await.map(Arc::new);
+            let result = open(&settings, &place, asker, &remarks).await;
             let mut state = lock(&shared);
             if state.attempts == this {
                 state.pace.opened(result.as_ref().err().cloned());
                 state.phase = match &result {
-                    Ok(connection) => Phase::Up(Arc::clone(connection)),
+                    Ok(connection) => {
+                        up.send_replace(Some(connection.ended()));
+                        Phase::Up(Arc::clone(connection))
+                    }
                     Err(_) => Phase::Down,
                 };
             }
@@ -251,18 +321,28 @@ fn lock(state: &Mutex<State>) -> std::sync::MutexGuard<'_, State> {
     state.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// Says when an error is worth asking again.
+/// Finds out where the login goes, and logs in.
+async fn open(
+    settings: &SshSettings,
+    place: &str,
+    asker: Asker,
+    remarks: &Mutex<Vec<String>>,
+) -> Result<Arc<Connection>, TransportError> {
+    let target = config::resolve(settings).await?;
+    remarks
+        .lock()
+        .unwrap_or_else(PoisonError::into_inner)
+        .clone_from(&target.remarks);
+    let route = route::open(Arc::new(target), asker).await?;
+    Ok(Arc::new(Connection::over(route, settings, place)))
+}
+
+/// Says when an error is worth asking again. What a person has to do about is said as it was: the
+/// same words are no news.
 fn later(error: TransportError, left: Duration) -> TransportError {
     let note = format!("(not tried again for {} s)", left.as_secs().max(1));
     match error {
         TransportError::Unreachable(text) => TransportError::Unreachable(format!("{text} {note}")),
-        TransportError::AuthRequired(text) => {
-            TransportError::AuthRequired(format!("{text} {note}"))
-        }
-        TransportError::HostKey { message, hint } => TransportError::HostKey {
-            message: format!("{message} {note}"),
-            hint,
-        },
         other => other,
     }
 }

@@ -52,6 +52,14 @@ impl Pace {
         }
     }
 
+    /// How long somebody waits who is there to answer what is asked: a failure does not keep them
+    /// from trying again, the least time between two openings does.
+    pub(super) fn turn_of_person(&self, now: Instant) -> Duration {
+        self.opened.map_or(Duration::ZERO, |opened| {
+            (opened + self.spacing).saturating_duration_since(now)
+        })
+    }
+
     /// Notes that an opening begins.
     pub(super) fn opening(&mut self, now: Instant) {
         self.opened = Some(now);
@@ -134,6 +142,9 @@ mod tests {
             pace.opened(Some(TransportError::AuthRequired("no key".into())));
         }
         assert_eq!(seconds(&pace.turn(now)), (false, 600));
+        // Whoever can answer does not wait for that.
+        let left = pace.turn_of_person(now + Duration::from_secs(5));
+        assert_eq!(left.as_secs(), 10);
         pace.forgive();
         assert_eq!(seconds(&pace.turn(now)), (true, 15));
     }

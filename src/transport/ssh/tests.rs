@@ -1,9 +1,13 @@
 //! What the contract cannot show: logins, host keys, and what a network does to a connection.
 
+mod duo;
 mod faults;
 mod logins;
+mod people;
+mod person;
 #[path = "../../../tests/support/proxy.rs"]
 mod proxy;
+mod routes;
 mod server;
 mod sessions;
 mod transfers;
@@ -11,7 +15,7 @@ mod transfers;
 use std::path::Path;
 use std::time::Duration;
 
-use super::{Ssh, SshSettings};
+use super::{Ssh, SshConfig, SshSettings};
 use crate::shell::Command;
 use crate::transport::{Transport as _, TransportError};
 use server::Server;
@@ -19,7 +23,7 @@ use server::Server;
 /// Settings for a server of the tests' own, through any port.
 fn settings(server: &Server, port: u16) -> SshSettings {
     SshSettings {
-        port,
+        port: Some(port),
         known_hosts: vec![server.known_hosts(port)],
         ..crate::transport::contract::ssh_settings()
     }

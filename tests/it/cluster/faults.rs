@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
-use super::rig::{PATIENCE, Rig, ctl, statuses, submissions_below, until};
+use super::rig::{PATIENCE, Rig, ctl, pause, statuses, submissions_below, until};
 
 /// Starts a daemon again when dropped, also when the test fails.
 struct Stopped(&'static str);
@@ -37,7 +37,24 @@ fn without_slurmdbd_the_queue_itself_tells_the_end() {
     let mut client = rig.client();
     let stopped = Stopped::now("slurmdbd");
     let id = rig.launch(&mut client, "water.namd", json!({}));
+    let failing = rig.launch(&mut client, "exits.namd", json!({}));
+    let cancelled = rig.launch(&mut client, "lingers.namd", json!({}));
     client.wait_for_status(&id, "COMPLETED", PATIENCE);
+    // The job's own end marker knows the exit code, which the queue does not.
+    let told = client.wait_for_status(&failing, "FAILED", PATIENCE);
+    assert_eq!(told["exitCode"], 3, "{told}");
+    client.wait_for_status(&cancelled, "RUNNING", PATIENCE);
+    client
+        .request("cancel", json!({ "jobId": cancelled }))
+        .unwrap();
+    let told = client.wait_for_status(&cancelled, "CANCELLED", PATIENCE);
+    assert_eq!(told["cause"]["text"], "It was cancelled by you.", "{told}");
+    let status = client
+        .request("clusterStatus", json!({ "cluster": "test" }))
+        .unwrap();
+    assert_eq!(status["health"], "ok", "the queue answers: {status}");
+    assert_eq!(status["sources"]["sacct"]["health"], "failed", "{status}");
+    assert!(status["sources"]["sacct"]["reason"].is_string(), "{status}");
     drop(stopped);
     assert_eq!(statuses(&mut client, &id).last().unwrap(), "COMPLETED");
 }
@@ -49,6 +66,7 @@ fn without_slurmctld_no_job_changes_and_it_goes_on_afterwards() {
     let mut client = rig.client();
     let id = rig.launch(&mut client, "lingers.namd", json!({}));
     until(&mut client, &id, "RUNNING");
+    let waiting = rig.create(&mut client, "water.namd", json!({}));
     let stopped = Stopped::now("slurmctld");
     client.expect_notification("clusterStatusChanged", PATIENCE, |params| {
         params["status"]["health"] == "unavailable"
@@ -62,11 +80,31 @@ fn without_slurmctld_no_job_changes_and_it_goes_on_afterwards() {
         .request("clusterStatus", json!({ "cluster": "test" }))
         .unwrap();
     assert_eq!(health(&status), "unavailable", "{status}");
+    let reason = status["reason"].as_str().unwrap();
+    assert!(
+        reason.contains("did not answer") && reason.contains("Unable to contact slurm controller"),
+        "{status}"
+    );
+    // A submission is neither refused nor lost: it waits, and says for what.
+    let error = client
+        .request("submit", json!({ "jobId": waiting, "wait": true }))
+        .expect_err("nobody takes it");
+    assert_eq!(error["data"]["kind"], "clusterUnavailable", "{error}");
+    assert!(
+        error["message"]
+            .as_str()
+            .unwrap()
+            .contains("was not submitted"),
+        "{error}"
+    );
     client.forget_news();
     drop(stopped);
     client.expect_notification("clusterStatusChanged", PATIENCE, |params| {
         params["status"]["health"] == "ok"
     });
+    client.wait_for_status(&waiting, "COMPLETED", PATIENCE * 2);
+    let dir = format!("{}/{waiting}", rig.scratch_root);
+    assert_eq!(submissions_below(&dir).len(), 1);
     client.request("cancel", json!({ "jobId": id })).unwrap();
     client.wait_for_status(&id, "CANCELLED", PATIENCE);
     assert_eq!(
@@ -215,4 +253,78 @@ fn killed_during_creation_the_job_exists_completely_or_not_at_all() {
             client.wait_for_any_notification(Duration::from_secs(1));
         }
     }
+}
+
+/// A slurmctld that forgets ended jobs within seconds and keeps no records; the usual one again when
+/// dropped.
+struct Forgetful;
+
+impl Forgetful {
+    fn now() -> Self {
+        ctl(&["accounting", "off"]);
+        ctl(&["conf", "MinJobAge=2"]);
+        Self
+    }
+}
+
+impl Drop for Forgetful {
+    fn drop(&mut self) {
+        ctl(&["conf", "MinJobAge=300"]);
+        ctl(&["accounting", "on"]);
+    }
+}
+
+#[test]
+#[ignore = "needs tests/run.sh"]
+fn where_slurm_remembers_nothing_only_the_job_itself_or_nobody_tells_its_end() {
+    let _forgetful = Forgetful::now();
+    // (The rule is ten minutes; nobody waits that long here.)
+    let rig = Rig::with("[clusters.test.absence]\nanswers = 3\nminutes = 0");
+    let mut client = rig.client();
+    let finishing = rig.launch(&mut client, "water.namd", json!({}));
+    let failing = rig.launch(&mut client, "exits.namd", json!({}));
+    let vanishing = rig.launch(
+        &mut client,
+        "lingers.namd",
+        json!({ "resources": { "partition": "down" } }),
+    );
+    client.wait_for_status(&vanishing, "PENDING", PATIENCE);
+    let job = client
+        .request("jobStatus", json!({ "jobId": vanishing }))
+        .unwrap();
+    let slurm_id = job["job"]["slurmJobId"].as_str().unwrap().to_owned();
+    client.kill();
+    // Everything ends while nobody looks, and is forgotten.
+    ctl(&["slurm", "scancel", &slurm_id]);
+    let deadline = Instant::now() + PATIENCE * 2;
+    while !ctl(&["slurm", "squeue", "-h", "-t", "all", "-o", "%Z"])
+        .lines()
+        .all(|dir| !dir.starts_with(&rig.scratch_root))
+    {
+        assert!(Instant::now() < deadline, "slurmctld does not forget");
+        pause(Duration::from_millis(500));
+    }
+    let mut client = rig.client();
+    // Two left an end marker of their own.
+    let told = client.wait_for_status(&finishing, "COMPLETED", PATIENCE);
+    assert_eq!(told["observed"]["source"], "marker", "{told}");
+    let told = client.wait_for_status(&failing, "FAILED", PATIENCE);
+    assert_eq!(told["exitCode"], 3, "{told}");
+    // One never ran: nobody knows what became of it, and nothing is made up.
+    let told = client.wait_for_status(&vanishing, "UNKNOWN", PATIENCE);
+    assert!(
+        told["exitCode"].is_null() && told["cause"].is_null(),
+        "{told}"
+    );
+    let history = client
+        .request("jobHistory", json!({ "jobId": vanishing }))
+        .unwrap();
+    let last = history["entries"].as_array().unwrap().last().unwrap();
+    assert!(
+        last["evidence"]
+            .as_str()
+            .unwrap()
+            .contains("no other witness"),
+        "{last}"
+    );
 }

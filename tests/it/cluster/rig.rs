@@ -53,6 +53,13 @@ impl Rig {
 
     /// Writes config.toml; the cluster is reached through `port` (a test's own proxy, perhaps).
     pub fn configure(&self, port: &str, lines: &str) {
+        let config = self.home().join("config");
+        std::fs::create_dir_all(&config).unwrap();
+        // The same keys, at whatever port they are met.
+        let known_hosts = std::fs::read_to_string(cluster_env("NRT_KNOWN_HOSTS"))
+            .unwrap()
+            .replace(&cluster_env("NRT_SSH_PORT"), port);
+        std::fs::write(config.join("known_hosts"), known_hosts).unwrap();
         let text = format!(
             r#"default_cluster = "test"
 [clusters.test]
@@ -74,30 +81,25 @@ memory = "100M"
 "#,
             user = cluster_env("NRT_SSH_USER"),
             key = cluster_env("NRT_SSH_KEY"),
-            known_hosts = cluster_env("NRT_KNOWN_HOSTS"),
+            known_hosts = config.join("known_hosts").display(),
             project = self.project_root,
             scratch = self.scratch_root,
         );
-        let config = self.home().join("config");
-        std::fs::create_dir_all(&config).unwrap();
         std::fs::write(config.join("config.toml"), text).unwrap();
     }
 
     /// The cluster is reached through a proxy, whose port is another name for the same host keys.
     pub fn reach_through(&self, port: u16) {
-        let keys = std::fs::read_to_string(cluster_env("NRT_KNOWN_HOSTS")).unwrap();
-        let known: Vec<String> = keys
-            .lines()
-            .filter_map(|line| line.split_once(' '))
-            .map(|(_, key)| format!("[127.0.0.1]:{port} {key}\n"))
-            .collect();
         self.configure(&port.to_string(), "");
-        let file = self.dir.path().join("known_hosts");
-        std::fs::write(&file, known.concat()).unwrap();
-        let config = self.home().join("config/config.toml");
-        let text = std::fs::read_to_string(&config).unwrap();
-        let text = text.replace(&cluster_env("NRT_KNOWN_HOSTS"), file.to_str().unwrap());
-        std::fs::write(config, text).unwrap();
+    }
+
+    /// What the program has written into its log.
+    pub fn log(&self) -> String {
+        let files = std::fs::read_dir(self.home().join("state")).unwrap();
+        files
+            .flatten()
+            .filter_map(|file| std::fs::read_to_string(file.path()).ok())
+            .collect()
     }
 
     pub fn home(&self) -> PathBuf {
@@ -195,6 +197,15 @@ pub fn until(client: &mut Client, id: &str, status: &str) -> Value {
     })
 }
 
+/// Waits between two looks at something that tells nobody.
+#[allow(
+    clippy::disallowed_methods,
+    reason = "nothing else runs on the test's own thread"
+)]
+pub fn pause(time: Duration) {
+    std::thread::sleep(time);
+}
+
 /// Runs one of the cluster's own commands as root (`scancel`, `sacct`, …).
 pub fn slurm(args: &[&str]) -> String {
     ctl(&[&["slurm"], args].concat())
@@ -217,21 +228,30 @@ pub fn ctl(args: &[&str]) -> String {
     String::from_utf8_lossy(&output.stdout).into_owned()
 }
 
+/// What the accounting says of jobs with `fields`, one line each; nothing where there is none.
+fn accounts(args: &[&str], fields: &str) -> String {
+    let common = ["-a", "-X", "-n", "-P", "-S", "now-1hour", "-o", fields];
+    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/cluster/ctl.sh");
+    let output = Command::new("bash")
+        .arg(script)
+        .args(["slurm", "sacct"])
+        .args(args)
+        .args(common)
+        .env("NAMDRUNNER_TEST_CLUSTER", cluster_env("NRT_DIR"))
+        .output()
+        .unwrap();
+    let why = String::from_utf8_lossy(&output.stderr);
+    assert!(
+        output.status.success() || why.contains("accounting storage is disabled"),
+        "sacct: {why}"
+    );
+    String::from_utf8_lossy(&output.stdout).into_owned()
+}
+
 /// How many jobs with a working directory below this one came to this end, by Slurm's records.
 pub fn ended_below(dir: &str, state: &str) -> usize {
-    let fields = "State,WorkDir";
     let queue = slurm(&["squeue", "-h", "-t", "all", "-o", "%T|%Z"]);
-    let records = slurm(&[
-        "sacct",
-        "-a",
-        "-X",
-        "-n",
-        "-P",
-        "-S",
-        "now-1hour",
-        "-o",
-        fields,
-    ]);
+    let records = accounts(&[], "State,WorkDir");
     let count = |text: &str| {
         let rows = text.lines().filter_map(|line| line.split_once('|'));
         rows.filter(|(word, work)| *word == state && work.starts_with(dir))
@@ -244,18 +264,7 @@ pub fn ended_below(dir: &str, state: &str) -> usize {
 /// the queue and the accounting together.
 pub fn submissions_below(dir: &str) -> Vec<String> {
     let queue = slurm(&["squeue", "-h", "-t", "all", "-o", "%A|%Z"]);
-    let records = slurm(&[
-        "sacct",
-        "-a",
-        "-D",
-        "-X",
-        "-n",
-        "-P",
-        "-S",
-        "now-1hour",
-        "-o",
-        "JobIDRaw,WorkDir",
-    ]);
+    let records = accounts(&["-D"], "JobIDRaw,WorkDir");
     let mut ids: Vec<String> = queue
         .lines()
         .chain(records.lines())
@@ -267,6 +276,9 @@ pub fn submissions_below(dir: &str) -> Vec<String> {
     ids.dedup();
     ids
 }
+
+/// What a request came to: its result, or its error object.
+pub type Reply = Result<Value, Value>;
 
 /// The wire's client, with a runtime of its own: these tests wait for a cluster, one step after
 /// another.
@@ -316,6 +328,43 @@ impl Client {
             let id = wire.start(method, params).await;
             wire.forget(id);
         });
+    }
+
+    /// Sends requests, one behind the other, and waits for nothing: the server may be gone.
+    pub fn start(&mut self, method: &str, asks: Vec<Value>) -> Vec<u64> {
+        let (runtime, wire) = self.wire();
+        runtime.block_on(async {
+            let mut ids = Vec::new();
+            for params in asks {
+                ids.push(wire.try_start(method, params).await);
+            }
+            ids
+        })
+    }
+
+    /// The answers to requests that were started; none where the server ended first.
+    pub fn answers(&mut self, ids: Vec<u64>, patience: Duration) -> Vec<Option<Reply>> {
+        let (runtime, wire) = self.wire();
+        runtime.block_on(async {
+            let mut answers = Vec::new();
+            for id in ids {
+                answers.push(wire.try_answer(id, patience).await);
+            }
+            answers
+        })
+    }
+
+    /// Passes over notifications: for tests that look for themselves.
+    pub fn deafen(&mut self) {
+        for method in [
+            "jobStatusChanged",
+            "jobProgress",
+            "jobDeleted",
+            "clusterStatusChanged",
+            "syncCompleted",
+        ] {
+            self.wire().1.ignore(method);
+        }
     }
 
     /// The params of the first notification that fits; others stay.

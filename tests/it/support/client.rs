@@ -141,7 +141,8 @@ impl Client {
         tokio::spawn(async move {
             let mut frames = Frames::new(reader, usize::MAX);
             while let Ok(Some(frame)) = frames.next().await {
-                let text = frame.expect("the server writes whole frames");
+                // The last words of a server that was killed may break off.
+                let Ok(text) = frame else { break };
                 let message = serde_json::from_str(&text).expect("the server writes JSON");
                 if found.send(message).is_err() {
                     break;
@@ -262,6 +263,47 @@ impl Client {
     pub(crate) async fn request(&mut self, method: &str, params: Value) -> Result<Value, Value> {
         let id = self.start(method, params).await;
         self.answer(id).await
+    }
+
+    /// As [`Client::start`], for a server that may be gone.
+    pub(crate) async fn try_start(&mut self, method: &str, params: Value) -> u64 {
+        let id = self.next;
+        self.next += 1;
+        let message = json!({"jsonrpc": "2.0", "id": id, "method": method, "params": params});
+        let mut frame = Vec::new();
+        self.framing.write(&message.to_string(), &mut frame);
+        if let Some(writer) = self.writer.as_mut() {
+            // A server that is gone does not read; its missing answer tells.
+            let _ = writer.write_all(&frame).await;
+            let _ = writer.flush().await;
+        }
+        id
+    }
+
+    /// As [`Client::answer`]; none if the server ended first.
+    pub(crate) async fn try_answer(
+        &mut self,
+        id: u64,
+        patience: Duration,
+    ) -> Option<Result<Value, Value>> {
+        let fits = |message: &Value| message.get("method").is_none() && message["id"] == json!(id);
+        let deadline = tokio::time::Instant::now() + patience;
+        let mut message = match self.kept.iter().position(fits) {
+            Some(at) => self.kept.remove(at)?,
+            None => loop {
+                let message = tokio::time::timeout_at(deadline, self.inbox.recv())
+                    .await
+                    .unwrap_or_else(|_| panic!("no answer to {id} within {patience:?}"))?;
+                if fits(&message) {
+                    break message;
+                }
+                self.keep(message);
+            },
+        };
+        Some(match message.get_mut("error") {
+            Some(error) => Err(error.take()),
+            None => Ok(message["result"].take()),
+        })
     }
 
     /// Opens an LSP session.

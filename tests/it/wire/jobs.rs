@@ -71,7 +71,7 @@ pub(super) async fn create(client: &mut Client, place: &Place, more: Value) -> V
 async fn a_job_is_created_listed_changed_told_and_deleted() {
     let place = Place::new();
     let mut client = place.client();
-    for ignored in ["clusterStatusChanged", "syncCompleted"] {
+    for ignored in ["clusterStatusChanged", "jobProgress", "syncCompleted"] {
         client.ignore(ignored);
     }
     let subscribed = client.request("subscribe", json!({})).await.unwrap();
@@ -308,6 +308,7 @@ async fn two_sessions_of_one_engine_see_each_other() {
     };
     let (mut writes, mut reads) = (session(), session());
     reads.ignore("syncCompleted");
+    reads.ignore("jobProgress");
     reads.ignore("clusterStatusChanged");
     reads.initialize().await;
     let job = create(&mut writes, &place, json!({})).await;

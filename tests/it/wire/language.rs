@@ -10,7 +10,12 @@ use crate::support::client::Client;
 /// A session of an editor that asks anew when told to.
 async fn editor(place: &Place) -> (Client, Value) {
     let mut client = place.client();
-    for other in ["clusterStatusChanged", "syncCompleted", "jobStatusChanged"] {
+    for other in [
+        "clusterStatusChanged",
+        "syncCompleted",
+        "jobStatusChanged",
+        "jobProgress",
+    ] {
         client.ignore(other);
     }
     let told = client

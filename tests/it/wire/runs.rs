@@ -26,6 +26,7 @@ async fn subscribed(place: &Place) -> Client {
     let mut client = place.client();
     client.ignore("clusterStatusChanged");
     client.ignore("syncCompleted");
+    client.ignore("jobProgress");
     client.request("subscribe", json!({})).await.unwrap();
     client
 }

@@ -341,3 +341,38 @@ fn restarts_are_counted() {
         .then(30, &look([queue("REQUEUE_HOLD")]));
     assert_eq!(life.attempt().restarts, 0);
 }
+
+#[test]
+fn a_fatal_error_in_the_log_contradicts_completed_and_nothing_else() {
+    let spoke = |attempt| Fact::LogSpoke {
+        attempt,
+        text: "Low global exclusion count!".into(),
+        line: 812,
+    };
+    let mut life = Life::running();
+    life.then(40, &spoke(1)).is_unmoved(&[]);
+    life.then(50, &look([queue("COMPLETED")]));
+    life.rows();
+    // Another attempt's log says nothing of this one.
+    life.then(60, &spoke(2)).is_unmoved(&[]);
+    life.then(60, &spoke(1));
+    assert_eq!(
+        life.rows(),
+        [
+            "60 COMPLETED → FAILED (settled) log: batch system: COMPLETED · log, line 812: FATAL ERROR: Low global exclusion count!"
+        ]
+    );
+    let outcome = failed(Cause::LogDisagrees {
+        text: "Low global exclusion count!".into(),
+    });
+    assert_eq!(*life.outcome(), outcome);
+    assert_eq!(life.attempt().outcome.as_ref(), Some(&outcome));
+    // The queue goes on saying COMPLETED for a while; after a crash the log is read again.
+    life.then(70, &look([queue("COMPLETED")]))
+        .then(80, &spoke(1))
+        .is_unmoved(&[]);
+    // A job that failed by another word keeps it.
+    let mut life = Life::running();
+    life.then(50, &look([queue("TIMEOUT")])).rows();
+    life.then(60, &spoke(1)).is_unmoved(&[]);
+}

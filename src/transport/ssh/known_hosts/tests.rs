@@ -229,3 +229,20 @@ proptest! {
         book.judge(Shown { host: &host, port: 22, blob: text.as_bytes() });
     }
 }
+
+#[test]
+fn what_is_written_is_found_again() {
+    for (host, port) in [("login", 22), ("Login", 2222), ("2001:db8::1", 22)] {
+        let name = name(host, port);
+        for hosts in [name.clone(), hashed(&name, b"twenty bytes of salt")] {
+            let text = line(&hosts, &blob(ED)).unwrap();
+            assert_eq!(judge(&text, host, port, ED), Verdict::Known, "{text}");
+            assert!(hosts == name || !text.contains(host));
+        }
+    }
+    // As `ssh-keygen -H` does it.
+    let first = HASHED.lines().next().unwrap();
+    let (hosts, _) = first.split_once(' ').unwrap();
+    let salt = STANDARD.decode(hosts.split('|').nth(2).unwrap()).unwrap();
+    assert_eq!(hashed("login.example.org", &salt), hosts);
+}

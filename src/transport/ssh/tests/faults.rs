@@ -230,7 +230,7 @@ async fn hosts_that_cannot_be_reached_say_why() {
         ("no-such-host.invalid", 22, "its name is not found"),
     ] {
         let settings = SshSettings {
-            port,
+            port: Some(port),
             user: Some("me".into()),
             connect_timeout: Duration::from_millis(800),
             ..SshSettings::new(host)

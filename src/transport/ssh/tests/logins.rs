@@ -244,6 +244,23 @@ impl Agent {
         self.dir.path().join("socket")
     }
 
+    /// Locks it with a passphrase.
+    fn lock(&self) {
+        let asks = self.dir.path().join("asks");
+        std::fs::write(&asks, "#!/bin/sh\necho secret\n").unwrap();
+        std::fs::set_permissions(&asks, std::os::unix::fs::PermissionsExt::from_mode(0o755))
+            .unwrap();
+        let locked = Process::new("ssh-add")
+            .args(["-q", "-x"])
+            .env("SSH_AUTH_SOCK", self.socket())
+            .env("SSH_ASKPASS", &asks)
+            .env("SSH_ASKPASS_REQUIRE", "force")
+            .env("DISPLAY", ":0")
+            .stdin(std::process::Stdio::null())
+            .status();
+        assert!(locked.unwrap().success());
+    }
+
     fn add(&self, key: &Path) {
         let added = Process::new("ssh-add")
             .arg("-q")
@@ -335,6 +352,11 @@ async fn a_missing_or_locked_agent_is_told_of_and_passed_over() {
     );
     let text = needs_you(refusal(with(nowhere, &stranger)).await);
     assert!(text.contains("the SSH agent does not answer"), "{text}");
+
+    agent.add(&ours);
+    agent.lock();
+    let text = needs_you(refusal(with(agent.socket(), &stranger)).await);
+    assert!(text.contains("is locked"), "{text}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

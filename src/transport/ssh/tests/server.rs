@@ -4,6 +4,7 @@
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use tempfile::TempDir;
@@ -16,9 +17,37 @@ pub(super) struct Server {
     /// Holds its keys (`host_ed25519`, `host_rsa`) and logs.
     pub(super) dir: TempDir,
     process: Child,
+    _pam: Option<PamService>,
+}
+
+/// A PAM service of the test's own; removed when dropped.
+struct PamService(PathBuf);
+
+impl Drop for PamService {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_file(&self.0);
+    }
 }
 
 impl Server {
+    /// Starts a server whose logins ask PAM, with these lines as its service. They may name
+    /// `{dir}`, which `prepare` can fill.
+    pub(super) fn with_pam(lines: &str, pam: &str, prepare: impl FnOnce(&Path)) -> Self {
+        // PAM knows a server by the name of its program.
+        static COUNT: AtomicUsize = AtomicUsize::new(0);
+        let count = COUNT.fetch_add(1, Ordering::Relaxed);
+        let name = format!("nrt-sshd-{}-{count}", std::process::id());
+        let dir = TempDir::new().unwrap();
+        prepare(dir.path());
+        let program = dir.path().join(&name);
+        std::os::unix::fs::symlink("/usr/sbin/sshd", &program).unwrap();
+        let service = PamService(Path::new("/etc/pam.d").join(&name));
+        let text = pam.replace("{dir}", dir.path().to_str().unwrap());
+        std::fs::write(&service.0, text).unwrap();
+        let lines = format!("UsePAM yes\n{lines}");
+        Self::run(dir, &program, &lines, &["ed25519", "rsa"], Some(service))
+    }
+
     /// Starts a server with these lines first in its configuration, where they win.
     pub(super) fn start(lines: &str) -> Self {
         Self::with_keys(lines, &["ed25519", "rsa"])
@@ -27,6 +56,45 @@ impl Server {
     /// Starts a server with host keys of these types only.
     pub(super) fn with_keys(lines: &str, kinds: &[&str]) -> Self {
         let dir = TempDir::new().unwrap();
+        Self::run(dir, Path::new("/usr/sbin/sshd"), lines, kinds, None)
+    }
+
+    /// Starts a server whose directory is filled before; its lines may name it as `{dir}`.
+    pub(super) fn prepared(lines: &str, prepare: impl FnOnce(&Path)) -> Self {
+        let dir = TempDir::new().unwrap();
+        prepare(dir.path());
+        let lines = lines.replace("{dir}", dir.path().to_str().unwrap());
+        let program = Path::new("/usr/sbin/sshd");
+        Self::run(dir, program, &lines, &["ed25519", "rsa"], None)
+    }
+
+    /// Has it read its configuration and its host keys anew: it starts itself again, and listens
+    /// when it has.
+    pub(super) fn reload(&self) {
+        let before = self.log().matches("Server listening").count();
+        let hup = Command::new("kill")
+            .arg("-HUP")
+            .arg(self.process.id().to_string())
+            .status();
+        assert!(hup.unwrap().success());
+        let deadline = Instant::now() + Duration::from_secs(10);
+        while self.log().matches("Server listening").count() == before {
+            assert!(
+                Instant::now() < deadline,
+                "sshd did not reload: {}",
+                self.log()
+            );
+            std::thread::yield_now();
+        }
+    }
+
+    fn run(
+        dir: TempDir,
+        program: &Path,
+        lines: &str,
+        kinds: &[&str],
+        pam: Option<PamService>,
+    ) -> Self {
         let port = free_port();
         let mut config = format!(
             "{lines}\nListenAddress 127.0.0.1\nPort {port}\nPidFile none\nUsePAM no\nUseDNS no\n\
@@ -34,7 +102,9 @@ impl Server {
         );
         for kind in kinds {
             let key = dir.path().join(format!("host_{kind}"));
-            make_key(&key, kind, "");
+            if !key.exists() {
+                make_key(&key, kind, "");
+            }
             writeln!(config, "HostKey {}", key.display()).unwrap();
         }
         let file = dir.path().join("config");
@@ -42,14 +112,19 @@ impl Server {
         let log = std::fs::File::create(dir.path().join("log")).unwrap();
         // Where Debian's sshd wants to be; made by its service otherwise.
         std::fs::create_dir_all("/run/sshd").unwrap();
-        let process = Command::new("/usr/sbin/sshd")
+        let process = Command::new(program)
             .args(["-D", "-e", "-f"])
             .arg(&file)
             .stdin(Stdio::null())
             .stderr(log)
             .spawn()
             .unwrap();
-        let server = Self { port, dir, process };
+        let server = Self {
+            port,
+            dir,
+            process,
+            _pam: pam,
+        };
         let deadline = Instant::now() + Duration::from_secs(10);
         while std::net::TcpStream::connect(("127.0.0.1", port)).is_err() {
             assert!(
@@ -100,6 +175,15 @@ impl Server {
     /// How many logins it accepted.
     pub(super) fn logins(&self) -> usize {
         self.log().matches("Accepted publickey").count()
+    }
+
+    /// How many connections it was asked for, without the one that saw it start. Needs
+    /// `LogLevel VERBOSE`.
+    pub(super) fn connections(&self) -> usize {
+        self.log()
+            .matches("Connection from")
+            .count()
+            .saturating_sub(1)
     }
 }
 
