@@ -9,6 +9,7 @@ fn quiet(place: &Place) -> Client {
     let mut client = place.client();
     client.ignore("clusterStatusChanged");
     client.ignore("syncCompleted");
+    client.ignore("jobProgress");
     client.ignore("jobStatusChanged");
     client
 }
@@ -112,6 +113,7 @@ async fn the_first_connection_of_a_cluster_without_jobs_finds_them_by_itself() {
     let mut client = place.client();
     client.ignore("clusterStatusChanged");
     client.ignore("syncCompleted");
+    client.ignore("jobProgress");
     client.request("subscribe", json!({})).await.unwrap();
     client
         .request("connect", json!({"cluster": "local"}))
