@@ -46,7 +46,7 @@ test('recorded dialogues leave the list as the server has it', function()
         truth[params.jobId] = nil
       elseif message.method == 'clusterStatusChanged' then
         jobs.cluster(params.cluster, params.status)
-      elseif type(message.result) == 'table' and message.result.jobs then
+      elseif type(message.result) == 'table' and message.result.jobs and message.result.storeId then
         jobs.fill(message.result)
         for _, job in ipairs(message.result.jobs) do
           truth[job.jobId] = job.status

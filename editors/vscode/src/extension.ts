@@ -46,11 +46,8 @@ export function activate(context: vscode.ExtensionContext): Api {
       }
     },
   });
-  const can = () => {
-    const told = server.client?.initializeResult as { namdrunner?: { methods?: string[] } } | undefined;
-    const methods = told?.namdrunner?.methods ?? [];
-    return { download: methods.includes("download"), log: methods.includes("jobLog") };
-  };
+  // What an older server lacks is answered with -32601, and shown as nothing.
+  const can = () => ({ download: true, log: true });
   const queue = new Queue(jobs, async (jobId) => {
     const status = await server.ask<JobResult>("jobStatus", { jobId });
     return (status?.job as { members?: [] } | undefined)?.members ?? [];

@@ -12,9 +12,8 @@ import {
   type LanguageClientOptions,
 } from "vscode-languageclient/node";
 
-import type { ClusterStatusChanged, JobDeleted, JobStatusChanged } from "../../../protocol/namdrunner";
+import type { ClusterStatusChanged, JobDeleted, JobProgressed, JobStatusChanged } from "../../../protocol/namdrunner";
 import type { Jobs } from "./pure/jobs";
-import type { RunProgress } from "./pure/words";
 import { authPrompt, hostKeyPrompt, type AuthPrompt, type HostKeyPrompt } from "./prompts";
 
 /** Ends within this many milliseconds of each other count together. */
@@ -136,7 +135,7 @@ export class Server implements vscode.Disposable {
     );
     client.onNotification("jobStatusChanged", (told: JobStatusChanged) => this.jobs.changed(told));
     client.onNotification("jobDeleted", (told: JobDeleted) => this.jobs.deleted(told));
-    client.onNotification("jobProgress", (told: { jobId: string; progress: RunProgress }) => this.jobs.progressed(told));
+    client.onNotification("jobProgress", (told: JobProgressed) => this.jobs.progressed(told));
     client.onNotification("clusterStatusChanged", (told: ClusterStatusChanged) => this.jobs.cluster(told.status));
     client.onNotification("syncCompleted", () => undefined);
     client.onRequest("authPrompt", (prompt: AuthPrompt, token) => authPrompt(prompt, token));

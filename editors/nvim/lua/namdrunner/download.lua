@@ -15,12 +15,7 @@ function M.start(job, patterns)
     if #files == 0 then
       return client.say(('%s has no files that fit.'):format(job.jobName))
     end
-    local to = files[1].local_ or files[1]['local'] or result.to
-    client.say(('%d files of %s are here: %s'):format(
-      #files,
-      job.jobName,
-      to and vim.fs.dirname(to) or ''
-    ))
+    client.say(('%d files of %s are here: %s'):format(#files, job.jobName, result.to))
   end)
 end
 

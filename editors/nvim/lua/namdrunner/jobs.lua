@@ -44,7 +44,7 @@ end
 function M.progressed(told)
   local job = jobs[told.jobId]
   if job then
-    job.progress = told.progress
+    job.progress, job.diagnosis = told.progress, told.diagnosis
     tell('job', job, job.status)
   end
 end

@@ -38,8 +38,7 @@ function M.open(job, which)
     local buf = require('namdrunner.preview').scratch(name, {}, 'namdlog')
     vim.b[buf].namdrunner_job = job.jobId
     append(buf, page.text or '')
-    local offset = page.offset + #(page.text or '')
-    offset = page.nextOffset or offset
+    local offset = page.offset
     vim.api.nvim_win_set_cursor(0, { vim.api.nvim_buf_line_count(buf), 0 })
     local timer = assert(vim.uv.new_timer())
     local asking = false
@@ -63,7 +62,7 @@ function M.open(job, which)
         if more.text and more.text ~= '' then
           append(buf, more.text)
         end
-        offset = more.nextOffset or (more.offset + #(more.text or ''))
+        offset = more.offset
         vim.b[buf].namdrunner_done = now ~= nil
           and require('namdrunner.words').ended(now.status)
           and more.eof

@@ -3,11 +3,12 @@
 import type {
   ClusterStatus,
   JobDeleted,
+  JobProgressed,
   JobStatusChanged,
   ListJobsResult,
   Status,
 } from "../../../../protocol/namdrunner";
-import { ended, type RunProgress, type ShownJob } from "./words";
+import { ended, type ShownJob } from "./words";
 
 /** What happened to the list. */
 export type News =
@@ -59,10 +60,10 @@ export class Jobs {
   }
 
   /** Takes `jobProgress`. */
-  progressed(told: { jobId: string; progress: RunProgress }): void {
+  progressed(told: JobProgressed): void {
     const job = this.jobs.get(told.jobId);
     if (!job) return;
-    const now = { ...job, progress: told.progress };
+    const now = { ...job, progress: told.progress, diagnosis: told.diagnosis };
     this.jobs.set(told.jobId, now);
     this.tell({ kind: "job", job: now, from: job.status });
   }

@@ -2,28 +2,8 @@
 
 import type { Job, Phase, Status } from "../../../../protocol/namdrunner";
 
-/** How far a run is, where the server tells it. */
-export interface RunProgress {
-  step?: number;
-  totalSteps?: number;
-  stepsDone?: number;
-  nsDone?: number;
-  nsPerDay?: number;
-  etaSeconds?: number;
-  finishesBeforeLimit?: boolean;
-}
-
-/** What went wrong, where the server tells it. */
-export interface Diagnosis {
-  cause: string;
-  summary: string;
-  evidence?: { source: string; text: string; file?: string; line?: number }[];
-  advice?: { code: string; text: string; safeToRepeat?: boolean }[];
-  range?: { start: { line: number; character: number }; end: { line: number; character: number } };
-}
-
-/** A job with what newer servers tell beside. */
-export type ShownJob = Job & { progress?: RunProgress; diagnosis?: Diagnosis };
+/** A job as it is shown. */
+export type ShownJob = Job;
 
 const ENDED: readonly Status[] = ["COMPLETED", "FAILED", "CANCELLED", "UNKNOWN"];
 

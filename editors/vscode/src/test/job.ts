@@ -1,3 +1,4 @@
+import type { JobProgress } from "../../../../protocol/namdrunner";
 import type { ShownJob } from "../pure/words";
 
 /** A job with some fields of its own. */
@@ -23,4 +24,9 @@ export function job(fields: Partial<ShownJob>): ShownJob {
     results: { state: "none", files: 0, bytes: 0 },
     ...fields,
   } as ShownJob;
+}
+
+/** How far a run is, with some fields of its own. */
+export function run(fields: Partial<JobProgress>): JobProgress {
+  return { segment: 1, minimizing: false, step: 0, stepsDone: 0, nsDone: 0, warnings: 0, ...fields };
 }

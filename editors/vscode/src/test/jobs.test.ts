@@ -48,7 +48,7 @@ test("recorded dialogues leave the list as the server has it", () => {
         jobs.deleted(params);
         truth.delete(params.jobId);
       } else if (method === "clusterStatusChanged") jobs.cluster(params.status);
-      else if (result?.jobs) {
+      else if (result?.jobs && result.storeId) {
         jobs.fill(result);
         for (const one of result.jobs) truth.set(one.jobId, one.status);
       }

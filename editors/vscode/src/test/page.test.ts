@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 
 import { page } from "../pure/html";
-import { job } from "./job";
+import { job, run } from "./job";
 
 const EVIL = `"><img src=x onerror=alert(1)>'&`;
 
@@ -14,7 +14,7 @@ test("nothing foreign becomes markup", () => {
         status: "FAILED",
         cause: { code: "exitCode", text: EVIL },
         configPath: EVIL,
-        diagnosis: { cause: "x", summary: EVIL, evidence: [{ source: EVIL, text: EVIL, file: EVIL }], advice: [{ code: "x", text: EVIL }] },
+        diagnosis: { cause: "x", summary: EVIL, evidence: [{ source: EVIL, text: EVIL, file: EVIL }], advice: [{ code: "x", text: EVIL, safeToRepeat: true }] },
       }),
       history: [{ seq: 1, at: EVIL, to: "FAILED", source: "log", evidence: EVIL, attempt: 1, secondsInFrom: 0 } as never],
       files: [{ path: EVIL, role: EVIL, bytes: 3, place: EVIL }],
@@ -44,7 +44,7 @@ test("the buttons fit the status", () => {
 test("progress is told to screen readers", () => {
   const html = page(
     {
-      job: job({ status: "RUNNING", phase: "running", progress: { step: 1, totalSteps: 4 } }),
+      job: job({ status: "RUNNING", phase: "running", progress: run({ stepsDone: 1, totalSteps: 4 }) }),
       history: [],
       files: [],
       log: "",

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 
 import { clock, fraction, headline, icon, size, span, used } from "../pure/words";
-import { job } from "./job";
+import { job, run } from "./job";
 
 const NOW = Date.parse("2026-01-01T02:00:00Z");
 
@@ -36,7 +36,7 @@ test("a job is told in one line", () => {
       job({
         status: "RUNNING",
         phase: "running",
-        progress: { step: 450, totalSteps: 1000, nsPerDay: 12.344, etaSeconds: 7500 },
+        progress: run({ stepsDone: 450, totalSteps: 1000, nsPerDay: 12.344, etaSeconds: 7500 }),
         observed: { stale: true },
       }),
       NOW,
@@ -56,6 +56,6 @@ test("a running job's time is counted on, a suspended one's is not", () => {
 });
 
 test("what is not known is not shown", () => {
-  assert.equal(fraction(job({ progress: { step: 5 } })), undefined);
+  assert.equal(fraction(job({ progress: run({ step: 5 }) })), undefined);
   assert.equal(icon("DANCING" as never), "circle-outline");
 });
