@@ -220,7 +220,7 @@ async fn a_daemon_that_is_killed_at_any_moment_submits_once() {
             .request("jobStatus", json!({"jobId": id}))
             .await
             .unwrap();
-        if job["job"]["attempt"].is_null() {
+        if job["job"]["attempt"] == 0 {
             // The intent had not reached the disk: as the error says, look, and repeat.
             client
                 .request("submit", json!({"jobId": id}))

@@ -39,7 +39,10 @@ impl Listener {
         while self.last < until {
             let told = self
                 .client
-                .take(|message| message["params"]["seq"].is_u64())
+                // (Progress only repeats the number of the last change.)
+                .take(|message| {
+                    message["params"]["seq"].is_u64() && message["method"] != "jobProgress"
+                })
                 .await;
             let seq = told.expect("the daemon is there")["params"]["seq"]
                 .as_u64()
