@@ -234,6 +234,14 @@ async fn a_daemon_that_is_killed_at_any_moment_submits_once() {
                 .await
                 .unwrap();
             assert_ne!(job["job"]["status"], "FAILED", "seed {seed}: {job}");
+            // It died between the intent and the command: nothing was found, and the person asks
+            // again, as the hint says. The same attempt is used.
+            if job["job"]["phase"] == "unconfirmed" {
+                client
+                    .request("submit", json!({"jobId": id}))
+                    .await
+                    .unwrap();
+            }
         }
         let submissions = crate::cluster::rig::submissions_below(&rig.scratch_root);
         assert_eq!(submissions.len(), 1, "seed {seed}: {submissions:?}");
