@@ -46,8 +46,6 @@ export function activate(context: vscode.ExtensionContext): Api {
       }
     },
   });
-  // What an older server lacks is answered with -32601, and shown as nothing.
-  const can = () => ({ download: true, log: true });
   const queue = new Queue(jobs, async (jobId) => {
     const status = await server.ask<JobResult>("jobStatus", { jobId });
     return (status?.job as { members?: [] } | undefined)?.members ?? [];
@@ -58,7 +56,7 @@ export function activate(context: vscode.ExtensionContext): Api {
   bar.command = "namdrunner.queue.focus";
 
   async function open(jobId: string): Promise<void> {
-    await showPage(server, jobs, jobId, (action, job) => void act(action, job), can);
+    await showPage(server, jobs, jobId, (action, job) => void act(action, job));
   }
 
   async function act(action: string, job: ShownJob): Promise<void> {

@@ -3,8 +3,8 @@
 import { randomBytes } from "node:crypto";
 import * as vscode from "vscode";
 
-import type { JobHistoryResult, JobResult } from "../../../protocol/namdrunner";
-import { page, type PageState } from "./pure/html";
+import type { JobHistoryResult, JobLogResult, JobResult, ListFilesResult } from "../../../protocol/namdrunner";
+import { page } from "./pure/html";
 import type { Jobs } from "./pure/jobs";
 import type { ShownJob } from "./pure/words";
 import type { Server } from "./server";
@@ -17,7 +17,6 @@ export async function showPage(
   jobs: Jobs,
   jobId: string,
   act: (action: string, job: ShownJob) => void,
-  can: () => PageState["can"],
 ): Promise<void> {
   const known = open.get(jobId);
   if (known) return known.reveal();
@@ -34,8 +33,9 @@ export async function showPage(
     const [now, history, files, log] = await Promise.all([
       quietly<JobResult>("jobStatus", { jobId }),
       quietly<JobHistoryResult>("jobHistory", { jobId }),
-      can().download ? quietly<{ files: PageState["files"] }>("listFiles", { jobId }) : undefined,
-      can().log ? quietly<{ text: string }>("jobLog", { jobId, which: "namd", tail: 16384 }) : undefined,
+      // What an older server lacks is shown as nothing.
+      quietly<ListFilesResult>("listFiles", { jobId }),
+      quietly<JobLogResult>("jobLog", { jobId, which: "namd", tail: 16384 }),
     ]);
     current = now?.job ?? current;
     panel.title = current.jobName;
@@ -45,7 +45,6 @@ export async function showPage(
         history: history?.entries ?? [],
         files: files?.files ?? [],
         log: log?.text ?? "",
-        can: can(),
       },
       randomBytes(16).toString("base64"),
       Date.now(),

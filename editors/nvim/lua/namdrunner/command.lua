@@ -191,15 +191,6 @@ M.subcommands = {
       end)
     end,
   },
-  history = {
-    desc = 'what happened to a job, with witnesses',
-    complete = 'job',
-    run = function(args)
-      with_job(args, function(job)
-        require('namdrunner.page').open(job.jobId)
-      end)
-    end,
-  },
   diagnose = {
     desc = 'what went wrong, and what to do about it',
     complete = 'job',
@@ -271,6 +262,13 @@ M.subcommands = {
       client().say(table.concat(lines, '\n'))
     end,
   },
+}
+
+-- Its history stands on a job's page.
+M.subcommands.history = {
+  desc = 'what happened to a job, with witnesses',
+  complete = 'job',
+  run = M.subcommands.show.run,
 }
 
 --- Runs one.

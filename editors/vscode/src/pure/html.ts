@@ -1,6 +1,6 @@
 /** The page of one job as HTML. Pure: everything foreign is escaped, nothing comes from elsewhere. */
 
-import type { HistoryEntry } from "../../../../protocol/namdrunner";
+import type { HistoryEntry, JobFile } from "../../../../protocol/namdrunner";
 import { clock, detail, ended, fraction, headline, size, used, type ShownJob } from "./words";
 
 /** Text as HTML. */
@@ -17,9 +17,8 @@ export function escape(text: unknown): string {
 export interface PageState {
   job: ShownJob;
   history: HistoryEntry[];
-  files: { path: string; role?: string; bytes?: number; place?: string }[];
+  files: Pick<JobFile, "path" | "role" | "bytes" | "place">[];
   log: string;
-  can: { download: boolean; log: boolean };
 }
 
 const STYLE = `
@@ -87,7 +86,7 @@ function diagnosis(job: ShownJob): string {
 
 /** The whole page. `nonce` lets its own script and style through the policy, and nothing else. */
 export function page(state: PageState, nonce: string, now: number): string {
-  const { job, history, files, log, can } = state;
+  const { job, history, files, log } = state;
   const over = ended(job.status);
   const done = fraction(job);
   const seconds = used(job, now);
@@ -97,13 +96,13 @@ export function page(state: PageState, nonce: string, now: number): string {
     !over && job.status !== "CREATED" && button("cancel", "Cancel"),
     button("config", "Open config", true),
     button("diff", "Compare config", true),
-    can.log && button("log", "Open log", true),
-    over && can.download && button("download", "Get results", true),
+    button("log", "Open log", true),
+    over && button("download", "Get results", true),
   ].filter(Boolean);
   const rows = history
     .map((entry) => {
       const at = entry.at.replace("T", " ").slice(0, 19);
-      return `<tr><td><time datetime="${escape(entry.at)}">${escape(at)}</time></td><td>${escape(entry.to)}</td><td>${escape(entry.source)}</td><td class="evidence">${escape(entry.evidence ?? (entry as { phase?: string }).phase ?? "")}</td></tr>`;
+      return `<tr><td><time datetime="${escape(entry.at)}">${escape(at)}</time></td><td>${escape(entry.to)}</td><td>${escape(entry.source)}</td><td class="evidence">${escape(entry.evidence ?? entry.phase ?? "")}</td></tr>`;
     })
     .join("");
   const listed = files
