@@ -414,6 +414,12 @@ impl Client {
         runtime.block_on(wire.kill());
     }
 
+    /// Ends the input and waits for the program's end; says whether it ended well.
+    pub fn leave(&mut self) -> bool {
+        let (runtime, wire) = self.wire();
+        runtime.block_on(wire.leave())
+    }
+
     /// Waits until the program is gone.
     pub fn wait_for_death(&mut self, _patience: Duration) {
         let (runtime, wire) = self.wire();

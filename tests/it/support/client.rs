@@ -198,10 +198,12 @@ impl Client {
             .retain(|message| message["params"]["seq"].as_u64().is_some_and(|of| of > seq));
     }
 
-    /// Ends the process at once, as `kill -9` does.
+    /// Ends the process at once, as `kill -9` does, if it has not ended.
     pub(crate) async fn kill(&mut self) {
         self.at_ease = true;
-        if let Server::Process { child, .. } = &mut self.server {
+        if let Server::Process { child, .. } = &mut self.server
+            && child.id().is_some()
+        {
             child.kill().await.expect("the server can be killed");
         }
     }
@@ -214,6 +216,19 @@ impl Client {
                 .await
                 .expect("the server ends");
         }
+    }
+
+    /// Ends the input and waits until the process is gone; says whether it ended well.
+    pub(crate) async fn leave(&mut self) -> bool {
+        self.at_ease = true;
+        self.close_input().await;
+        let Server::Process { child, .. } = &mut self.server else {
+            return true;
+        };
+        let ended = timeout(PATIENCE, child.wait())
+            .await
+            .expect("the server ends");
+        ended.expect("the server can be waited for").success()
     }
 
     /// Sends bytes as they are.

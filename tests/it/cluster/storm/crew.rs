@@ -239,6 +239,13 @@ impl Crew {
         }
     }
 
+    /// Ends the server. False when it died instead.
+    pub fn leave(&mut self) -> bool {
+        // What the last look has begun is begun by then.
+        let look = self.look();
+        self.hear(look) && self.client.leave()
+    }
+
     /// Waits until no submission is on its way any more.
     pub fn until_queued(&mut self) {
         let deadline = Instant::now() + PATIENCE;
@@ -410,7 +417,7 @@ impl Crew {
         let half = names(&self.rig.project_root);
         let half: Vec<&String> = half
             .iter()
-            .filter(|name| name.ends_with(".partial"))
+            .filter(|name| name.contains(".partial"))
             .collect();
         assert!(half.is_empty(), "{during}: left half-made: {half:?}");
         let submissions = self.jobs.len();
