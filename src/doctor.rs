@@ -1,6 +1,6 @@
 //! What may keep jobs from running on a cluster, and what to do about it.
 //!
-//! One remote command gathers everything but how files travel ([`doctor_command`]); [`judge`] makes checks of its answer
+//! One remote command gathers everything but how files travel ([`doctor_command`]); [`judge()`] makes checks of its answer
 //! and is pure, as is everything else here but [`run`].
 
 mod judge;

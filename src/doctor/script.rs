@@ -12,7 +12,7 @@ pub(super) const SETUP_BEGINS: &str = "namdrunner-doctor:setup-begins";
 /// Marks their end.
 pub(super) const SETUP_ENDS: &str = "namdrunner-doctor:setup-ends";
 
-/// The command that looks at a cluster; [`super::judge`] reads the answer.
+/// The command that looks at a cluster; [`super::judge()`] reads the answer.
 ///
 /// Its only effect is a small file in each root that exists, removed at once.
 pub fn doctor_command(cluster: &Cluster) -> Command {

@@ -11,12 +11,12 @@
 //! ```
 //!
 //! - The lock beside the database decides who may be the daemon ([`crate::engine::owner`]); the
-//!   socket is only where it can be reached ([`place`]).
+//!   socket is only where it can be reached (`place`).
 //! - Of many clients that find no daemon one starts it; the others wait and connect ([`way`]).
-//! - Before a session both ends say who they are ([`greeting`]). A client that is newer than a daemon
+//! - Before a session both ends say who they are (`greeting`). A client that is newer than a daemon
 //!   with nothing to do asks it to leave and starts its own.
 //! - It stays while somebody is connected, while a step is under way, and, as `linger` in config.toml
-//!   says, while jobs are active ([`life`]). Nothing wakes it but clients and the pollers.
+//!   says, while jobs are active (`life`). Nothing wakes it but clients and the pollers.
 //! - It ends in order by SIGTERM or `namdrunner stop`: requests are answered, steps finish or are
 //!   undone, clients are told. When it ends otherwise (`kill -9`), the forwarders start another, and
 //!   what was under way is resolved by looking, as after any crash.

@@ -1,7 +1,7 @@
 //! The forwarder: what an editor starts. It passes messages between its client and the daemon, and
 //! stands between the client and the daemon's end.
 //!
-//! It passes whole messages, not bytes, and keeps a ledger of them ([`ledger`]): what has been asked
+//! It passes whole messages, not bytes, and keeps a ledger of them (`ledger`): what has been asked
 //! and not answered, whether the session was opened, the last change that was told. When the daemon
 //! is lost (killed, crashed), the forwarder starts or finds another at once and goes on there:
 //!

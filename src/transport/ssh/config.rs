@@ -1,7 +1,7 @@
 //! Where a cluster's login really goes: config.toml's settings over those of `ssh_config(5)`.
 //!
 //! No crate reads ssh's settings right, so ssh itself is asked ([`openssh`]); where there is none, a
-//! strict reader of our own ([`file`]) takes its place.
+//! strict reader of our own (`file`) takes its place.
 
 mod file;
 mod openssh;
