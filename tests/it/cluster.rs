@@ -9,7 +9,7 @@ mod links;
 mod login;
 mod polite;
 #[path = "../support/proxy.rs"]
-mod proxy;
+pub mod proxy;
 mod reconcile;
 pub mod rig;
 mod storm;

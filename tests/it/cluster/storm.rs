@@ -13,7 +13,7 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use self::crew::{Crew, Goal};
 use self::dice::Dice;
@@ -21,17 +21,14 @@ use super::rig::{cluster_env, ctl, pause};
 use super::tools::Moment;
 use crate::cluster::proxy::{Fault, Proxy, Way};
 
-/// Submissions that one run of the suite meets with a fault, by test. See [`enough`].
-const KILLED: usize = 6 * 18;
+/// Submissions that one run of the suite meets with a fault, by test: each test asserts its own.
+const KILLED: usize = 6 * 20;
 const CUT: usize = 10 * 16;
 const LIED_TO: usize = 6 * 7;
 const ABANDONED: usize = 20 * 5;
 
-#[test]
-fn a_run_meets_three_hundred_submissions_with_a_fault() {
-    // (Each of the tests below asserts its own part.)
-    const { assert!(KILLED + CUT + LIED_TO + ABANDONED >= 300) };
-}
+// What a run promises in all.
+const _: () = assert!(KILLED + CUT + LIED_TO + ABANDONED >= 300);
 
 /// Creates, submits, cancels, and sees everything to its end. False when the server died on the way.
 fn life(crew: &mut Crew) -> bool {
@@ -324,7 +321,10 @@ fn sbatch_says_one_thing_and_has_done_another() {
         let cancelled = crew.cancel(Goal::CancelEarly);
         assert!(crew.hear(cancelled), "{what}");
         // Every submission meets the lie once; a person's second try meets an honest sbatch.
+        let deadline = Instant::now() + Duration::from_mins(2);
         while crew.tools.calls("sbatch") < goals.len() - 1 {
+            let calls = crew.tools.calls("sbatch");
+            assert!(Instant::now() < deadline, "{what}: {calls} calls of sbatch");
             let look = crew.look();
             assert!(crew.hear(look), "{what}");
             pause(Duration::from_millis(100));
