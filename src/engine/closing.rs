@@ -8,7 +8,7 @@ use std::time::Duration;
 use crate::engine::cluster::Cluster;
 use crate::engine::follow::Followed;
 use crate::engine::{Engine, blocking, kill_point};
-use crate::error::{Error, Result};
+use crate::error::{Error, ErrorKind, Result};
 use crate::job::state::Fact;
 use crate::job::{Job, layout};
 use crate::namd::LogReader;
@@ -52,9 +52,15 @@ impl Engine {
 
     async fn close_logs(&self, cluster: &Arc<Cluster>) -> Result<()> {
         for job in self.unread(cluster)? {
-            tokio::select! {
+            let closed = tokio::select! {
                 () = cluster.stop.cancelled() => return Ok(()),
-                closed = self.close_log(cluster, &job) => closed?,
+                closed = self.close_log(cluster, &job) => closed,
+            };
+            match closed {
+                Ok(()) => {}
+                // Without the link the others would fail as well.
+                Err(error) if is_about_link(&error) => return Err(error),
+                Err(error) => tracing::warn!(job = %job.id, %error, "a log is not closed yet"),
             }
         }
         Ok(())
@@ -65,27 +71,22 @@ impl Engine {
             return Ok(());
         };
         let mut kept = Followed::of(self.store().progress(&job.id)?, attempt.n);
-        let bad = |why: crate::shell::BadPath| Error::internal(why.to_string());
-        let dir = layout::work_dir(job, attempt.n).map_err(bad)?;
-        if let (Some(id), None) = (&attempt.id, &job.spec.array) {
-            let log = dir.join(&layout::log_in_tree(job)).map_err(bad)?;
-            let output = dir
-                .join(&cluster.scheduler.output_name(&dir, id))
-                .map_err(bad)?;
+        // A job submitted by hand may have its log nowhere that is known: then there is none.
+        let places = attempt.id.as_ref().and_then(|id| {
+            let dir = layout::work_dir(job, attempt.n).ok()?;
+            let log = dir.join(&layout::log_in_tree(job)).ok()?;
+            let output = dir.join(&cluster.scheduler.output_name(&dir, id)).ok()?;
+            Some((dir, log, output))
+        });
+        if let (Some((dir, log, output)), None) = (places, &job.spec.array) {
             self.read_to_the_end(cluster, &mut kept, &dir, &log, &output)
                 .await?;
         }
         kept.log.finish();
         kept.closed = true;
         kill_point("closing");
-        let (store, id, stored) = (
-            Arc::clone(&self.inner.store),
-            job.id.clone(),
-            kept.stored()?,
-        );
-        let now = self.now();
-        blocking(move || store.put_progress(&[(id, stored)], now)).await?;
-        // Slurm's COMPLETED is doubted on positive evidence alone.
+        // Slurm's COMPLETED is doubted on positive evidence alone. Recorded before the log counts as
+        // read: what a crash leaves in between is read and recorded again.
         if let Some(fatal) = kept.log.report().fatal.first() {
             let fact = Fact::LogSpoke {
                 attempt: attempt.n,
@@ -94,6 +95,14 @@ impl Engine {
             };
             self.record(&job.id, fact).await?;
         }
+        kill_point("closing-told");
+        let (store, id, stored) = (
+            Arc::clone(&self.inner.store),
+            job.id.clone(),
+            kept.stored()?,
+        );
+        let now = self.now();
+        blocking(move || store.put_progress(&[(id, stored)], now)).await?;
         self.tell_progress(job)
     }
 
@@ -129,7 +138,7 @@ impl Engine {
             let chunks = tail::parse(&nonce, &tails, &answer);
             let [Some(of_log), Some(of_output)] = &chunks[..] else {
                 return Err(Error::new(
-                    crate::error::ErrorKind::RemoteCommandFailed,
+                    ErrorKind::RemoteCommandFailed,
                     format!(
                         "The log of the job could not be read on {}.",
                         cluster.place()
@@ -158,4 +167,14 @@ impl Engine {
         }
         Ok(())
     }
+}
+
+fn is_about_link(error: &Error) -> bool {
+    matches!(
+        error.kind,
+        ErrorKind::ClusterUnavailable
+            | ErrorKind::AuthRequired
+            | ErrorKind::HostKeyChanged
+            | ErrorKind::Timeout
+    )
 }

@@ -150,7 +150,9 @@ impl Engine {
             let Some(attempt) = job.attempt() else {
                 continue;
             };
-            let kept = Followed::of(self.store().progress(&job.id)?, attempt.n);
+            let mut kept = Followed::of(self.store().progress(&job.id)?, attempt.n);
+            // It may have been taken for ended before.
+            kept.closed = false;
             found.push((job.clone(), kept));
         }
         found.sort_by_key(|(_, kept)| kept.read);

@@ -61,7 +61,8 @@ impl Engine {
         let jobs = store.active(Some(cluster.name()))?;
         self.resume_deletions(cluster)?;
         let uploading = self.abandoned_uploads(cluster)?;
-        if !self.unread(cluster)?.is_empty() {
+        let unread = !self.unread(cluster)?.is_empty();
+        if unread {
             self.start_closing(cluster);
         }
         let unwitnessed = self.recently_unwitnessed(cluster.name())?;
@@ -112,9 +113,11 @@ impl Engine {
                 nonce: self.token(),
             };
             let following = self.following(&jobs)?;
-            let changed = self.query(cluster, &watch, &by_id, following).await;
-            self.start_closing(cluster);
-            changed?
+            let (changed, trouble) = self.query(cluster, &watch, &by_id, following).await?;
+            if unread || changed > 0 {
+                self.start_closing(cluster);
+            }
+            (changed, trouble)
         };
         if let Some(trouble) = trouble {
             return Ok((queried, changed, Some(trouble)));
@@ -159,10 +162,11 @@ impl Engine {
         Ok(jobs)
     }
 
-    /// Whether a cluster without active jobs is still to be looked at, seldom.
-    pub(super) fn waits_for_witnesses(&self, cluster: &str) -> bool {
-        self.recently_unwitnessed(cluster)
-            .is_ok_and(|jobs| !jobs.is_empty())
+    /// Whether something that has ended here is waited for: a job that is called UNKNOWN may show up
+    /// again, or its record may; a log may not have been read to its end.
+    pub(super) fn waits_for_more(&self, cluster: &Cluster) -> bool {
+        let any = |jobs: Result<Vec<Job>>| jobs.is_ok_and(|jobs| !jobs.is_empty());
+        any(self.recently_unwitnessed(cluster.name())) || any(self.unread(cluster))
     }
 
     async fn query(

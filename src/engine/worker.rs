@@ -35,6 +35,8 @@ struct Plan {
     last: Option<(Instant, Synced)>,
     /// The cluster was reached for the first time.
     met: bool,
+    /// Nothing is active: what is planned is for what has ended.
+    unhurried: bool,
 }
 
 /// Runs until the cluster is stopped.
@@ -45,6 +47,7 @@ pub(crate) async fn run(engine: Engine, cluster: Arc<Cluster>, mut asks: Unbound
         quiet: 0,
         last: None,
         met: false,
+        unhurried: false,
     };
     let mut turn = Turn::default();
     loop {
@@ -63,8 +66,9 @@ pub(crate) async fn run(engine: Engine, cluster: Arc<Cluster>, mut asks: Unbound
                 if std::mem::take(&mut plan.met) {
                     engine.meet(&cluster);
                 }
-                if plan.next.is_none() && engine.active_count(cluster.name()) > 0 {
+                if (plan.next.is_none() || plan.unhurried) && engine.active_count(cluster.name()) > 0 {
                     plan.next = Some(Instant::now() + cluster.settings.sync_interval);
+                    plan.unhurried = false;
                 }
                 if waiting.is_empty() {
                     continue;
@@ -183,10 +187,10 @@ impl Plan {
         };
         let locked_out = synced.health == Health::AuthRequired && !engine.is_attended();
         let idle = locked_out || engine.active_count(cluster.name()) == 0;
+        self.unhurried = idle;
         self.next = if !idle {
             Some(now + delay)
-        } else if !locked_out && engine.waits_for_witnesses(cluster.name()) {
-            // A job that is called UNKNOWN may show up again, or its record may.
+        } else if !locked_out && engine.waits_for_more(cluster) {
             Some(now + delay.max(UNWITNESSED_EVERY))
         } else {
             None

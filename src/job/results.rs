@@ -117,11 +117,26 @@ fn file(
     }
     match first.parse::<u32>() {
         Ok(attempt) if !rest.is_empty() => {
+            let in_tree = in_own_tree(job, rest);
             // The working tree's copy of an input is the input.
-            let is_copy = input(rest).is_some_and(|file| file.bytes == bytes);
-            (!is_copy).then(|| made(rest, role(rest), Some(attempt), false))
+            let is_copy = input(in_tree).is_some_and(|file| file.bytes == bytes);
+            (!is_copy).then(|| made(rest, role(in_tree), Some(attempt), false))
         }
         _ => Some(made(below, "control", None, dir == &job.spec.project_dir)),
+    }
+}
+
+/// A place in an attempt's directory as the config sees it. The members of an array have trees of
+/// their own there, beside the copy of the inputs that these are made from.
+fn in_own_tree<'p>(job: &Job, below: &'p str) -> &'p str {
+    match below.split_once('/') {
+        Some((first, rest))
+            if job.spec.array.is_some()
+                && (first == layout::INPUT_FILES || first.parse::<u32>().is_ok()) =>
+        {
+            rest
+        }
+        _ => below,
     }
 }
 
