@@ -13,7 +13,7 @@ error('Cannot import a meta module')
 ---@field code string A word for it: `requestTime`, `submitAgain`, `correct`, …
 ---@field text string What to do.
 ---@field safeToRepeat boolean Submitting again after it, with nothing else changed, may well succeed.
----@field edit? namdrunner.Edit What to change in what the job asks for: give it to `updateJob` as it is.
+---@field edit? namdrunner.Edit What to change in what the job asks for: put it into `resources` of `updateJob`.
 
 --- One submission of a job and what came of it.
 ---@class namdrunner.Attempt
@@ -274,7 +274,7 @@ error('Cannot import a meta module')
 
 --- A change of what a job asks for.
 ---@class namdrunner.Edit
----@field walltime? string A wall-clock limit, as Slurm writes it.
+---@field walltime? integer A wall-clock limit in seconds.
 ---@field memory? string Memory per node, as Slurm writes it.
 
 --- What an error answer carries in `data`.
@@ -444,6 +444,7 @@ error('Cannot import a meta module')
 ---@field offset? integer From this byte on. To follow a log, give the `offset` of the answer before.
 ---@field tail? integer So many bytes at its end, from the beginning of a line on.
 ---@field attempt? integer The attempt. Absent: the newest.
+---@field member? integer Of an array: the member's number. Each member has a log of its own.
 
 --- A piece of a log.
 ---@class namdrunner.JobLogResult
@@ -483,6 +484,7 @@ error('Cannot import a meta module')
 ---@field jobId string The job.
 ---@field progress? namdrunner.JobProgress How far it is. Absent: NAMD has said nothing yet.
 ---@field diagnosis? namdrunner.Diagnosis What is wrong with it. Absent: nothing that is known.
+---@field results namdrunner.Results Where its results are.
 
 --- A job, as it is after the call.
 ---@class namdrunner.JobResult
@@ -916,6 +918,7 @@ error('Cannot import a meta module')
 ---| "jobHistory" # namdrunner.JobParams -> namdrunner.JobHistoryResult. Gives every change in the life of a job, with its witness.
 ---| "jobLog" # namdrunner.JobLogParams -> namdrunner.JobLogResult. Gives a piece of a job's log, read on its cluster. To follow a log, ask again from the `offset` of the answer.
 ---| "diagnose" # namdrunner.JobParams -> namdrunner.DiagnoseResult. Says what is wrong with a job and what to do about it, from what is known: the batch system's words, NAMD's log, the file system.
+---| "retryStep" # namdrunner.JobParams -> namdrunner.JobResult. Takes up a paused step of a job's end — collecting its results — now.
 ---| "syncAll" # namdrunner.SyncAllParams -> namdrunner.SyncAllResult. Looks at the clusters now. A result younger than 5 s is given again.
 ---| "cancel" # namdrunner.CancelJobParams -> namdrunner.JobResult. Cancels a job: withdraws it from the queue, ends it, or withdraws a submit on its way. The answer means that the ask is durably recorded; a job that is gone already is not an error.
 ---| "deleteJob" # namdrunner.DeleteJobParams -> namdrunner.DeleteJobResult. Deletes a job, after cancelling it if need be. Refused while its cluster does not answer and the job may live.

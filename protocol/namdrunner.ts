@@ -20,7 +20,7 @@ export interface Advice {
   text: string;
   /** Submitting again after it, with nothing else changed, may well succeed. */
   safeToRepeat: boolean;
-  /** What to change in what the job asks for: give it to `updateJob` as it is. */
+  /** What to change in what the job asks for: put it into `resources` of `updateJob`. */
   edit?: Edit;
 }
 
@@ -466,8 +466,8 @@ export interface Duration {
 
 /** A change of what a job asks for. */
 export interface Edit {
-  /** A wall-clock limit, as Slurm writes it. */
-  walltime?: string;
+  /** A wall-clock limit in seconds. */
+  walltime?: number;
   /** Memory per node, as Slurm writes it. */
   memory?: string;
 }
@@ -765,6 +765,8 @@ export interface JobLogParams {
   tail?: number;
   /** The attempt. Absent: the newest. */
   attempt?: number;
+  /** Of an array: the member's number. Each member has a log of its own. */
+  member?: number;
 }
 
 /** A piece of a log. */
@@ -835,6 +837,8 @@ export interface JobProgressed {
   progress?: JobProgress;
   /** What is wrong with it. Absent: nothing that is known. */
   diagnosis?: Diagnosis;
+  /** Where its results are. */
+  results: Results;
 }
 
 /** A job, as it is after the call. */
@@ -1505,6 +1509,8 @@ export interface Requests {
   "jobLog": { params: JobLogParams; result: JobLogResult };
   /** Says what is wrong with a job and what to do about it, from what is known: the batch system's words, NAMD's log, the file system. */
   "diagnose": { params: JobParams; result: DiagnoseResult };
+  /** Takes up a paused step of a job's end — collecting its results — now. */
+  "retryStep": { params: JobParams; result: JobResult };
   /** Looks at the clusters now. A result younger than 5 s is given again. */
   "syncAll": { params: SyncAllParams; result: SyncAllResult };
   /** Cancels a job: withdraws it from the queue, ends it, or withdraws a submit on its way. The answer means that the ask is durably recorded; a job that is gone already is not an error. */

@@ -27,6 +27,7 @@ mod prompts;
 mod reconcile;
 mod record;
 mod remove;
+mod results;
 mod retention;
 mod retrieve;
 mod roster;
@@ -50,8 +51,9 @@ pub use attend::Occupation;
 pub use calls::*;
 pub use cluster::transport_of;
 pub use insight::Insight;
-pub use logs::{Part, Piece, Which};
+pub use logs::{Part, Piece, Run, Which};
 pub use prompts::{Prompts, Registration};
+pub use results::{ResultsSeen, ResultsStep};
 pub use shown::{ConfigRead, names_in, read_shown_config};
 
 /// What a person is asked, for those who put it to them.

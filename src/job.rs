@@ -3,6 +3,7 @@
 //! [`Job`] is plain data. Its status and lifecycle change only in [`state`], by [`state::Fact`]s.
 
 pub mod adoption;
+pub mod collect;
 pub mod discovery;
 pub mod info;
 pub mod layout;

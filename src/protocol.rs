@@ -300,6 +300,9 @@ methods! {
     /// Says what is wrong with a job and what to do about it, from what is known: the batch system's
     /// words, NAMD's log, the file system.
     Diagnose = "diagnose": JobParams => DiagnoseResult, Drop, [JobNotFound];
+    /// Takes up a paused step of a job's end — collecting its results — now.
+    RetryStep = "retryStep": JobParams => JobResult, Ignore,
+        [JobNotFound RefusedInState ClusterNotFound];
     /// Looks at the clusters now. A result younger than 5 s is given again.
     SyncAll = "syncAll": SyncAllParams => SyncAllResult, Drop("Looking at the clusters"),
         [ClusterNotFound];

@@ -15,7 +15,7 @@ use jsonrpsee::types::Params;
 use jsonrpsee::{Methods, RpcModule};
 use serde::de::DeserializeOwned;
 
-use crate::engine::{Caller, Engine, Part, Which};
+use crate::engine::{Caller, Engine, Part, Run, Which};
 use crate::error::{Error, ErrorKind, Result};
 use crate::job::{Job, JobId, JobState};
 use crate::protocol::{self as wire, Method};
@@ -36,6 +36,7 @@ pub fn methods(engine: Opening) -> Methods {
     table.on(wire::JobHistory, job_history);
     table.on(wire::JobLog, job_log);
     table.on(wire::Diagnose, diagnose);
+    table.on(wire::RetryStep, retry_step);
     table.on(wire::SyncAll, sync_all);
     table.on(wire::Cancel, cancel);
     table.on(wire::DeleteJob, delete_job);
@@ -269,8 +270,12 @@ async fn job_log(
             ));
         }
     };
+    let run = Run {
+        attempt: params.attempt,
+        member: params.member,
+    };
     let piece = engine
-        .job_log(&job_id(&params.job_id)?, which, part, params.attempt)
+        .job_log(&job_id(&params.job_id)?, which, part, run)
         .await?;
     Ok(view::piece(piece))
 }
@@ -284,6 +289,11 @@ async fn diagnose(
     Ok(wire::DiagnoseResult {
         diagnosis: view::diagnosis(&insight),
     })
+}
+
+async fn retry_step(engine: Engine, params: wire::JobParams, _: Caller) -> Result<wire::JobResult> {
+    let job = engine.retry_step(&job_id(&params.job_id)?).await?;
+    Ok(job_result(&engine, &job))
 }
 
 async fn job_history(
@@ -498,6 +508,7 @@ pub fn sight(engine: &Engine, job: &Job) -> Sight {
         observed,
         stale,
         now: engine.now(),
+        results: engine.results(job),
     }
 }
 

@@ -27,6 +27,11 @@ fn running() -> Job {
 
 /// The job after a look in which squeue and sacct printed these rows; `{dir}` is its directory.
 fn seen(job: &Job, squeue: &[&str], sacct: &[&str]) -> Job {
+    seen_by(job, squeue, sacct, AbsenceRule::default())
+}
+
+/// The same, by another rule for absence.
+fn seen_by(job: &Job, squeue: &[&str], sacct: &[&str], rule: AbsenceRule) -> Job {
     let attempt = job.attempt().unwrap();
     let dir = crate::job::layout::work_dir(job, 1).unwrap();
     let watch = Watch {
@@ -65,7 +70,7 @@ fn seen(job: &Job, squeue: &[&str], sacct: &[&str]) -> Job {
     let fact = Fact::Seen {
         absent: squeue.is_empty(),
         reports: query.reports,
-        rule: AbsenceRule::default(),
+        rule,
     };
     let change = job.apply(&fact, at(4000)).unwrap().expect("news");
     change.job
@@ -119,6 +124,37 @@ fn each_of_slurms_ends_is_a_cause_of_its_own() {
                 .any(|piece| piece.text.contains(state))
         );
     }
+}
+
+#[test]
+fn a_preempted_job_that_stays_away_is_told_from_one_that_failed() {
+    // It is usually put back under its id: only its staying away is an end.
+    let record = "1018|PREEMPTED|0:0|0:0|2027-01-15T07:59:50|2027-01-15T08:00:00|2027-01-15T08:30:00|00:30:00|60|main|c1||4G|{dir}";
+    let rule = AbsenceRule {
+        answers: 1,
+        seconds: 0,
+    };
+    let job = seen_by(&running(), &[], &[record], rule);
+    let diagnosis = judged(&job, THIRD, "", at(4000)).unwrap();
+    assert_eq!(diagnosis.cause, Cause::Preempted, "{diagnosis:#?}");
+    let of_slurm = diagnosis.evidence.iter();
+    assert!(
+        of_slurm
+            .clone()
+            .any(|piece| piece.text.contains("PREEMPTED"))
+    );
+    // How to go on is told: it was at a third.
+    let advice = diagnosis.advice.iter();
+    assert!(
+        advice.clone().any(|advice| advice.text.contains("240000")),
+        "{diagnosis:#?}"
+    );
+    // Where Slurm's own end says less, what slurmstepd wrote into the output says it.
+    let record = "1018|FAILED|0:15|0:0|2027-01-15T07:59:50|2027-01-15T08:00:00|2027-01-15T08:30:00|00:30:00|60|main|c1||4G|{dir}";
+    let job = seen(&running(), &[], &[record]);
+    let output = "slurmstepd: error: *** JOB 1018 ON c1 CANCELLED AT 2027-01-15T08:30:00 DUE TO PREEMPTION ***\n";
+    let diagnosis = judged(&job, "", output, at(4000)).unwrap();
+    assert_eq!(diagnosis.cause, Cause::Preempted, "{diagnosis:#?}");
 }
 
 #[test]
@@ -354,6 +390,7 @@ fn sbatchs_refusals_are_told_apart() {
     assert_eq!(cause_of("Invalid qos"), Cause::QosRefused);
     assert_eq!(cause_of("Invalid account"), Cause::AccountRefused);
     assert_eq!(cause_of("Invalid feature"), Cause::NoSuchNodes);
+    assert_eq!(cause_of("Invalid license"), Cause::LicenceRefused);
     assert_eq!(
         cause_of("QOSMaxWallDurationPerJobLimit"),
         Cause::LimitExceeded

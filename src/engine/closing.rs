@@ -1,13 +1,13 @@
 //! The last reading of a job's log, after its end: the rest of the log, what the job script
 //! printed, and how full the disk is. A step of its own, behind the look that saw the end; what a
-//! crash leaves undone is taken up by the next look.
+//! crash leaves undone is taken up by the next look. The results follow it ([`super::results`]).
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use crate::engine::cluster::Cluster;
 use crate::engine::follow::Followed;
-use crate::engine::{Engine, blocking, kill_point};
+use crate::engine::{Engine, ResultsSeen, blocking, kill_point};
 use crate::error::{Error, ErrorKind, Result};
 use crate::job::state::Fact;
 use crate::job::{Job, layout};
@@ -41,17 +41,18 @@ impl Engine {
             if let Err(error) = engine.close_logs(&cluster).await {
                 tracing::warn!(cluster = cluster.name(), %error, "logs are not closed yet");
             }
+            engine.start_collecting(&cluster);
         });
     }
 
-    /// Whether logs of ended jobs are still to be read.
-    pub(super) fn unread(&self, cluster: &Cluster) -> Result<Vec<Job>> {
+    /// The jobs that have ended and for which something is still to be done.
+    pub(super) fn unsettled(&self, cluster: &Cluster) -> Result<Vec<Job>> {
         let since = self.now() - jiff::SignedDuration::from_secs(OLD_SECONDS);
-        self.store().unread_ends(cluster.name(), since, JOBS)
+        self.store().unsettled_ends(cluster.name(), since, JOBS)
     }
 
     async fn close_logs(&self, cluster: &Arc<Cluster>) -> Result<()> {
-        for job in self.unread(cluster)? {
+        for job in self.unsettled(cluster)? {
             let closed = tokio::select! {
                 () = cluster.stop.cancelled() => return Ok(()),
                 closed = self.close_log(cluster, &job) => closed,
@@ -71,6 +72,9 @@ impl Engine {
             return Ok(());
         };
         let mut kept = Followed::of(self.store().progress(&job.id)?, attempt.n);
+        if kept.is_closed(job) {
+            return Ok(());
+        }
         // A job submitted by hand may have its log nowhere that is known: then there is none.
         let places = attempt.id.as_ref().and_then(|id| {
             let dir = layout::work_dir(job, attempt.n).ok()?;
@@ -84,6 +88,9 @@ impl Engine {
         }
         kept.log.finish();
         kept.closed = true;
+        // What is known of results is of another end, if of any.
+        kept.results = ResultsSeen::default();
+        kept.settled = false;
         kill_point("closing");
         // Slurm's COMPLETED is doubted on positive evidence alone. Recorded before the log counts as
         // read: what a crash leaves in between is read and recorded again.
@@ -96,12 +103,13 @@ impl Engine {
             self.record(&job.id, fact).await?;
         }
         kill_point("closing-told");
+        let now = self.now();
+        kept.closed_at = Some(now);
         let (store, id, stored) = (
             Arc::clone(&self.inner.store),
             job.id.clone(),
             kept.stored()?,
         );
-        let now = self.now();
         blocking(move || store.put_progress(&[(id, stored)], now)).await?;
         self.tell_progress(job)
     }
@@ -169,7 +177,8 @@ impl Engine {
     }
 }
 
-fn is_about_link(error: &Error) -> bool {
+/// Whether an error says nothing of what was asked, only of the way there.
+pub(super) fn is_about_link(error: &Error) -> bool {
     matches!(
         error.kind,
         ErrorKind::ClusterUnavailable

@@ -59,6 +59,12 @@ pub(crate) struct Cluster {
     pub(crate) closers: Semaphore,
     /// One upload of large files at a time: the next may find what this one brings.
     pub(crate) large: Semaphore,
+    /// Results are collected by one task …
+    pub(crate) collecting: tokio::sync::Mutex<()>,
+    /// … while one more may wait.
+    pub(crate) collectors: Semaphore,
+    /// When collecting is to be taken up again, if that is planned.
+    pub(crate) collect_again: Mutex<Option<Timestamp>>,
     /// Ends its tasks: the program ends, or the cluster's settings changed.
     pub(crate) stop: CancellationToken,
     ready: OnceCell<Arc<Ready>>,
@@ -116,6 +122,9 @@ impl Cluster {
             closing: tokio::sync::Mutex::new(()),
             closers: Semaphore::new(2),
             large: Semaphore::new(1),
+            collecting: tokio::sync::Mutex::new(()),
+            collectors: Semaphore::new(2),
+            collect_again: Mutex::new(None),
             stop,
             ready: OnceCell::new(),
             busy: Mutex::new(HashSet::new()),

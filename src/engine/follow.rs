@@ -9,7 +9,7 @@ use std::sync::Arc;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use crate::engine::{Engine, Event, blocking};
+use crate::engine::{Engine, Event, ResultsSeen, blocking};
 use crate::error::Result;
 use crate::job::{Job, JobState, layout};
 use crate::namd::LogReader;
@@ -50,6 +50,12 @@ pub(crate) struct Followed {
     pub(crate) work_dir: Option<bool>,
     /// It has ended, and nothing more will be read.
     pub(crate) closed: bool,
+    /// When that was, by our clock.
+    pub(crate) closed_at: Option<Timestamp>,
+    /// How far the collection of its results is.
+    pub(crate) results: ResultsSeen,
+    /// Closed, and with its results nothing more happens by itself.
+    pub(crate) settled: bool,
 }
 
 impl Followed {
@@ -94,6 +100,19 @@ impl Followed {
     pub(crate) fn is_whole(&self) -> bool {
         // A line without its end is not counted, and no longer than a reader's line.
         self.size <= self.log.offset().saturating_add(4096)
+    }
+
+    /// The log of the end that is known now has been read. An end that came later is another one.
+    pub(crate) fn is_closed(&self, job: &Job) -> bool {
+        self.closed && self.closed_at.is_some_and(|at| at >= job.status_since)
+    }
+
+    /// It runs, whatever was taken for its end before: that will be read, and collected, anew.
+    fn reopen(&mut self) {
+        self.closed = false;
+        self.closed_at = None;
+        self.settled = false;
+        self.results = ResultsSeen::default();
     }
 
     pub(crate) fn stored(&self) -> Result<StoredProgress> {
@@ -152,7 +171,7 @@ impl Engine {
             };
             let mut kept = Followed::of(self.store().progress(&job.id)?, attempt.n);
             // It may have been taken for ended before.
-            kept.closed = false;
+            kept.reopen();
             found.push((job.clone(), kept));
         }
         found.sort_by_key(|(_, kept)| kept.read);

@@ -3,8 +3,8 @@
 use jiff::Timestamp;
 
 use crate::advice::{self, Diagnosis, Disk, Prediction, Witnesses};
-use crate::engine::Engine;
 use crate::engine::follow::Followed;
+use crate::engine::{Engine, ResultsSeen};
 use crate::error::Result;
 use crate::job::{Job, JobId, layout};
 use crate::namd::{Progress, StepPlan};
@@ -20,6 +20,8 @@ pub struct Insight {
     pub grew: Option<Timestamp>,
     /// How its predicted end lies to its time limit, while it runs.
     pub prediction: Option<Prediction>,
+    /// How far the collection of its results is.
+    pub results: ResultsSeen,
     /// What is wrong with it, and what to do.
     pub diagnosis: Option<Diagnosis>,
 }
@@ -68,6 +70,7 @@ impl Engine {
             at: kept.read,
             grew: kept.grew,
             prediction,
+            results: kept.results,
             diagnosis,
         })
     }

@@ -2,8 +2,9 @@
 
 use crate::engine::Engine;
 use crate::error::{Error, ErrorKind, Result};
-use crate::job::{JobId, layout};
+use crate::job::{Job, JobId, layout};
 use crate::scheduler::tail::{self, Tail};
+use crate::scheduler::{IdPart, SchedulerId};
 use crate::shell::Command;
 
 /// Bytes given at most, and when nothing is said.
@@ -28,6 +29,15 @@ pub enum Part {
     Last(u64),
 }
 
+/// Which run's.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Run {
+    /// The attempt; none means the newest.
+    pub attempt: Option<u32>,
+    /// The member of an array.
+    pub member: Option<u32>,
+}
+
 /// A piece of a log.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Piece {
@@ -50,9 +60,10 @@ impl Engine {
         id: &JobId,
         which: Which,
         part: Option<Part>,
-        attempt: Option<u32>,
+        Run { attempt, member }: Run,
     ) -> Result<Piece> {
         let job = self.visible(id)?;
+        check_member(&job, member)?;
         let found = match attempt {
             Some(n) => job.attempts.iter().find(|attempt| attempt.n == n),
             None => job.attempt(),
@@ -70,10 +81,21 @@ impl Engine {
         };
         let cluster = self.find_cluster(&job.spec.cluster)?;
         let bad = |why: crate::shell::BadPath| Error::internal(why.to_string()).of_job(id);
-        let dir = layout::work_dir(&job, found.n).map_err(bad)?;
+        let top = layout::work_dir(&job, found.n).map_err(bad)?;
+        // A member runs in a tree of its own; what the script prints stands beside them all.
+        let dir = match (which, member) {
+            (Which::Namd, Some(member)) => top.join(&member.to_string()).map_err(bad)?,
+            _ => top,
+        };
         let name = match (which, &found.id) {
             (Which::Namd, _) => layout::log_in_tree(&job),
-            (Which::Script, Some(slurm)) => cluster.scheduler.output_name(&dir, slurm),
+            (Which::Script, Some(slurm)) => {
+                let of_member = SchedulerId {
+                    part: member.map_or_else(|| slurm.part.clone(), IdPart::Member),
+                    ..slurm.clone()
+                };
+                cluster.scheduler.output_name(&dir, &of_member)
+            }
             (Which::Script, None) => {
                 return Err(Error::new(
                     ErrorKind::RefusedInState,
@@ -134,6 +156,27 @@ impl Engine {
             size,
         })
     }
+}
+
+/// Of an array a member has to be named, and of nothing else.
+fn check_member(job: &Job, member: Option<u32>) -> Result<()> {
+    let error = match (&job.spec.array, member) {
+        (None, None) => return Ok(()),
+        (None, Some(_)) => Error::bad_param("member", "is given, and the job is no array"),
+        (Some(array), None) => Error::bad_param(
+            "member",
+            format!(
+                "is missing: {} is the array {array}, and each of its members has a log of its own",
+                job.id
+            ),
+        )
+        .hinted("jobStatus lists its members."),
+        (Some(array), Some(member)) if !array.members().contains(member) => {
+            Error::bad_param("member", format!("{member} is none of the array {array}"))
+        }
+        (Some(_), Some(_)) => return Ok(()),
+    };
+    Err(error.of_job(&job.id))
 }
 
 /// Cuts to where a line begins (if asked) and, before the end of the file, to whole characters.

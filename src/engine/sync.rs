@@ -61,8 +61,8 @@ impl Engine {
         let jobs = store.active(Some(cluster.name()))?;
         self.resume_deletions(cluster)?;
         let uploading = self.abandoned_uploads(cluster)?;
-        let unread = !self.unread(cluster)?.is_empty();
-        if unread {
+        let unsettled = !self.unsettled(cluster)?.is_empty();
+        if unsettled {
             self.start_closing(cluster);
         }
         let unwitnessed = self.recently_unwitnessed(cluster.name())?;
@@ -114,7 +114,7 @@ impl Engine {
             };
             let following = self.following(&jobs)?;
             let (changed, trouble) = self.query(cluster, &watch, &by_id, following).await?;
-            if unread || changed > 0 {
+            if unsettled || changed > 0 {
                 self.start_closing(cluster);
             }
             (changed, trouble)
@@ -166,7 +166,7 @@ impl Engine {
     /// again, or its record may; a log may not have been read to its end.
     pub(super) fn waits_for_more(&self, cluster: &Cluster) -> bool {
         let any = |jobs: Result<Vec<Job>>| jobs.is_ok_and(|jobs| !jobs.is_empty());
-        any(self.recently_unwitnessed(cluster.name())) || any(self.unread(cluster))
+        any(self.recently_unwitnessed(cluster.name())) || any(self.unsettled(cluster))
     }
 
     async fn query(

@@ -26,6 +26,10 @@ pub use placed::{
 pub const JOB_INFO: &str = "job_info.json";
 /// Name of the directory that keeps the uploaded tree.
 pub const INPUT_FILES: &str = "input_files";
+/// Name of the directory in the project directory that collects outputs, by attempt.
+pub const OUTPUTS: &str = "outputs";
+/// Name of the directory in the project directory that collects logs, by attempt.
+pub const LOGS: &str = "logs";
 /// Name of the control directory in a working tree.
 pub const CONTROL: &str = ".namdrunner";
 /// Name of the directory that keeps, for each attempt, what was asked and its receipt: beside the
@@ -293,4 +297,4 @@ bad=0
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

@@ -2,11 +2,15 @@
 
 use std::fmt::Write as _;
 
+use crate::job::collect::PARTIAL;
+use crate::job::origin::Origin;
 use crate::job::{Job, layout};
 use crate::shell::RemotePath;
 
 /// Files of one listing; beyond, the rest is left out.
 const MOST: usize = 20_000;
+/// The same, of an adopted job.
+const MOST_ADOPTED: usize = 2_000;
 
 /// A file of a job on its cluster.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -31,7 +35,14 @@ pub struct RemoteFile {
 }
 
 /// Lists all files below the job's directories: `dir N`, then a line of size, date and path each.
+///
+/// The directory of an adopted job is its owner's, and may be all of a home. There, only its config,
+/// its log, and what was written while it ran are listed: no deeper than one directory, none that is
+/// hidden.
 pub fn listing_script(job: &Job) -> String {
+    if let Origin::Adopted { work_dir, log, .. } = &job.origin {
+        return adopted_script(job, work_dir, log.as_deref());
+    }
     let mut script = format!(
         r#"list() {{
   printf 'dir %s\n' "$1"
@@ -46,6 +57,40 @@ pub fn listing_script(job: &Job) -> String {
         let _ = writeln!(script, "list {number} {}", dir.quoted());
     }
     script
+}
+
+/// Lists what of its owner's directory belongs to an adopted job.
+fn adopted_script(job: &Job, work_dir: &RemotePath, log: Option<&str>) -> String {
+    let submitted = job.attempt().and_then(|attempt| attempt.submitted);
+    let submitted = submitted.unwrap_or(job.created_at).as_second();
+    let ended = job.ended();
+    // Written until some minutes after its end: files of network file systems show late.
+    let until = ended.map_or(String::new(), |at| {
+        format!(
+            "late=$((($(date +%s) - {}) / 60 - 5)); [ \"$late\" -le 0 ] || until=\"! -mmin -$late\"\n",
+            at.as_second()
+        )
+    });
+    let named: String = [Some(job.spec.config_in_tree.as_str()), log]
+        .into_iter()
+        .flatten()
+        .filter(|name| work_dir.join(name).is_ok())
+        .map(|name| format!(" {}", crate::shell::quote(&format!("./{name}"))))
+        .collect();
+    format!(
+        r#"printf 'dir 0\n'
+cd {dir} 2>/dev/null || exit 0
+until=
+{until}minutes=$((($(date +%s) - {submitted}) / 60 + 2))
+show() {{
+  if stat -c %s . >/dev/null 2>&1; then stat -c '%s %Y %n' "$@"; else stat -f '%z %m %N' "$@"; fi
+}}
+for file in{named}; do [ ! -f "$file" ] || show "$file"; done
+if stat -c %s . >/dev/null 2>&1; then form='-c' fields='%s %Y %n'; else form='-f' fields='%z %m %N'; fi
+find . -maxdepth 2 -name '.?*' -prune -o -type f -mmin "-$minutes" $until -exec stat "$form" "$fields" {{}} + 2>/dev/null | head -n {MOST_ADOPTED}
+"#,
+        dir = work_dir.quoted(),
+    )
 }
 
 /// The project directory and, where it is another one, that on scratch.
@@ -76,11 +121,22 @@ pub fn read_listing(job: &Job, text: &str) -> Vec<RemoteFile> {
         };
         files.extend(file(job, dir, below, bytes, modified.parse().ok()));
     }
+    // A result that was copied to the project directory stands there and on scratch. Where they
+    // differ, the newer one is the file.
     files.sort_by(|a, b| {
-        (a.attempt, !a.in_project, &a.path).cmp(&(b.attempt, !b.in_project, &b.path))
+        let key = |file: &RemoteFile| (file.attempt, !file.input, file.path.clone());
+        let newest_first = b.modified.cmp(&a.modified);
+        (key(a).cmp(&key(b)))
+            .then(newest_first)
+            .then(b.in_project.cmp(&a.in_project))
     });
-    // A result that was copied to the project directory stands there and on scratch.
-    files.dedup_by(|b, a| a.attempt == b.attempt && a.path == b.path && a.bytes == b.bytes);
+    files.dedup_by(|b, a| {
+        a.attempt.is_some()
+            && a.attempt == b.attempt
+            && a.input == b.input
+            && a.path == b.path
+            && !(a.in_project && b.in_project)
+    });
     files
 }
 
@@ -92,6 +148,28 @@ fn file(
     modified: Option<i64>,
 ) -> Option<RemoteFile> {
     let remote = dir.join(below).ok()?;
+    if let Origin::Adopted { log, .. } = &job.origin {
+        let is_log = log.as_deref() == Some(below);
+        let input = below == job.spec.config_in_tree;
+        let role = match (is_log, input) {
+            (true, _) => "log",
+            (_, true) => "config",
+            _ => role(below),
+        };
+        return Some(RemoteFile {
+            path: below.to_owned(),
+            remote,
+            role: role.to_owned(),
+            input,
+            bytes,
+            modified,
+            in_project: false,
+            attempt: job.attempt().map(|attempt| attempt.n),
+        });
+    }
+    if below.contains(PARTIAL) {
+        return None;
+    }
     let made = |path: &str, role: &str, attempt, in_project| RemoteFile {
         path: path.to_owned(),
         remote: remote.clone(),
@@ -170,6 +248,75 @@ pub fn role(path: &str) -> &'static str {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn job(array: Option<&str>) -> Job {
+        let mut job = crate::job::layout::tests::job("/p", "/s");
+        job.spec.array = array.map(|text| crate::scheduler::Array::parse(text).unwrap());
+        job.spec.files.push(crate::job::JobFile {
+            local: "/home/ada/ubq/run.namd".into(),
+            in_tree: "ubq/run.namd".into(),
+            bytes: 300,
+            sha256: String::new(),
+            role: "config".into(),
+        });
+        job
+    }
+
+    fn shown(job: &Job, listing: &str) -> Vec<(String, String, Option<u32>)> {
+        read_listing(job, listing)
+            .into_iter()
+            .map(|file| (file.remote.to_string(), file.role, file.attempt))
+            .map(|(remote, role, attempt)| {
+                let id = job.id.as_str();
+                (remote.replace(id, "ID"), role, attempt)
+            })
+            .collect()
+    }
+
+    #[test]
+    fn a_members_file_is_what_it_is_in_the_members_own_tree() {
+        let listing = "dir 1\n300 9 ./1/3/ubq/run.namd\n\
+            300 9 ./1/input_files/ubq/run.namd\n\
+            50 9 ./1/3/.namdrunner/exit\n\
+            60 9 ./1/3/.namdrunner/namd.log\n\
+            70 9 ./1/3/ubq/eq.dcd\n\
+            300 9 ./1/x/ubq/run.namd\n";
+        let of = |path: &str, role: &str| (format!("/s/ID/{path}"), role.to_owned(), Some(1));
+        // Of an array, the members' copies of an input are inputs, and their control files theirs.
+        assert_eq!(
+            shown(&job(Some("0-4")), listing),
+            [
+                of("1/3/.namdrunner/exit", "control"),
+                of("1/3/.namdrunner/namd.log", "log"),
+                of("1/3/ubq/eq.dcd", "trajectory"),
+                of("1/x/ubq/run.namd", "output"),
+            ]
+        );
+        // Of any other job, a directory with a number for a name is one that it made.
+        let plain = shown(&job(None), listing);
+        assert_eq!(plain.len(), 6, "{plain:#?}");
+        assert!(plain.contains(&of("1/3/.namdrunner/exit", "output")));
+    }
+
+    #[test]
+    fn a_result_in_both_places_is_listed_once() {
+        let job = job(None);
+        let both = "dir 0\n70 9 ./outputs/1/ubq/eq.coor\n3 9 ./outputs/1/ubq/eq.dcd.collecting-77\n\
+            40 9 ./logs/1/ubq/run.log\n\
+            dir 1\n70 9 ./1/ubq/eq.coor\n55 12 ./1/ubq/run.log\n";
+        // Where they are alike it is the one that stays; where not, the one that was written later.
+        assert_eq!(
+            shown(&job, both),
+            [
+                (
+                    "/p/ID/outputs/1/ubq/eq.coor".into(),
+                    "restart".into(),
+                    Some(1)
+                ),
+                ("/s/ID/1/ubq/run.log".into(), "log".into(), Some(1)),
+            ]
+        );
+    }
 
     #[test]
     fn files_are_known_by_namds_endings() {

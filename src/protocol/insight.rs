@@ -100,7 +100,7 @@ pub struct Advice {
     pub text: String,
     /// Submitting again after it, with nothing else changed, may well succeed.
     pub safe_to_repeat: bool,
-    /// What to change in what the job asks for: give it to `updateJob` as it is.
+    /// What to change in what the job asks for: put it into `resources` of `updateJob`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub edit: Option<Edit>,
 }
@@ -109,9 +109,9 @@ pub struct Advice {
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Edit {
-    /// A wall-clock limit, as Slurm writes it.
+    /// A wall-clock limit in seconds.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub walltime: Option<String>,
+    pub walltime: Option<u64>,
     /// Memory per node, as Slurm writes it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub memory: Option<String>,
@@ -135,6 +135,9 @@ pub struct JobLogParams {
     /// The attempt. Absent: the newest.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub attempt: Option<u32>,
+    /// Of an array: the member's number. Each member has a log of its own.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub member: Option<u32>,
 }
 
 /// Which of a job's logs.

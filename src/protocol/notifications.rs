@@ -4,7 +4,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    ClusterStatus, Diagnosis, Job, JobProgress, Phase, ProgressToken, Source, Status, Time,
+    ClusterStatus, Diagnosis, Job, JobProgress, Phase, ProgressToken, Results, Source, Status, Time,
 };
 
 /// A change of a job was committed. Also sent when the status stays and something else changed:
@@ -51,6 +51,8 @@ pub struct JobProgressed {
     /// What is wrong with it. Absent: nothing that is known.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub diagnosis: Option<Diagnosis>,
+    /// Where its results are.
+    pub results: Results,
 }
 
 /// A job was deleted.

@@ -8,7 +8,7 @@ mod members;
 
 use jiff::Timestamp;
 
-use crate::engine::{CreateJob, Created, Event, FileAction, Preview, UpdateJob};
+use crate::engine::{CreateJob, Created, Event, FileAction, Preview, ResultsSeen, UpdateJob};
 use crate::job::origin::Origin;
 use crate::job::state::Change;
 use crate::job::{self, Cause, Job, JobState, Outcome};
@@ -22,10 +22,10 @@ use crate::store::{HistoryEntry, StoredChange};
 pub use clusters::{check, cluster, sync_completed, synced};
 pub use comparison::{discovered, reconciled};
 pub use files::{downloaded, job_file};
-pub use insight::{diagnosis, piece, progress};
+pub use insight::{diagnosis, piece, progress, results};
 
 /// What is known about the age of what is known of a job.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Sight {
     /// When its cluster last answered.
     pub observed: Option<Timestamp>,
@@ -33,6 +33,8 @@ pub struct Sight {
     pub stale: bool,
     /// Now.
     pub now: Timestamp,
+    /// Where its results are.
+    pub results: ResultsSeen,
 }
 
 /// A job.
@@ -113,12 +115,7 @@ pub fn job(job: &Job, sight: Sight) -> wire::Job {
         }),
         progress: None,
         diagnosis: None,
-        results: wire::Results {
-            state: wire::ResultsState::None,
-            files: 0,
-            bytes: 0,
-            reason: None,
-        },
+        results: results(sight.results),
     }
 }
 

@@ -56,6 +56,7 @@ impl Teller for Told {
                 job_id: job_id.to_string(),
                 progress: view::progress(insight),
                 diagnosis: view::diagnosis(insight),
+                results: view::results(insight.results.clone()),
             })),
             Event::JobDeleted { seq, job_id } => Some(notification::<OnJobDeleted>(&JobDeleted {
                 seq: *seq,

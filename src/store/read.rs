@@ -41,13 +41,18 @@ impl Store {
         })
     }
 
-    /// The jobs of a cluster that ended at `since` or later by our clock and whose log has not been
-    /// read to its end (`closed` in the progress document), the first ended first.
-    pub fn unread_ends(&self, cluster: &str, since: Timestamp, limit: usize) -> Result<Vec<Job>> {
+    /// The jobs of a cluster that ended at `since` or later by our clock and for which something is
+    /// still to be done (`settled` in the progress document is not true), the first ended first.
+    pub fn unsettled_ends(
+        &self,
+        cluster: &str,
+        since: Timestamp,
+        limit: usize,
+    ) -> Result<Vec<Job>> {
         self.read(|db| {
             jobs(
                 db,
-                UNREAD_ENDS,
+                UNSETTLED_ENDS,
                 params![cluster, row::time(since), sql_limit(limit)],
             )
         })
@@ -221,10 +226,10 @@ pub(super) const ACTIVE: &str =
     "SELECT job_id, document FROM jobs WHERE active = 1 ORDER BY cluster, created_at";
 pub(super) const ENDED: &str = "SELECT job_id, document FROM jobs WHERE completed_at IS NOT NULL
     AND cluster = ?1 AND status_since >= ?2 ORDER BY status_since DESC LIMIT ?3";
-pub(super) const UNREAD_ENDS: &str = "SELECT jobs.job_id, jobs.document FROM jobs
+pub(super) const UNSETTLED_ENDS: &str = "SELECT jobs.job_id, jobs.document FROM jobs
     LEFT JOIN progress ON progress.job_id = jobs.job_id AND progress.attempt = jobs.attempt
     WHERE completed_at IS NOT NULL AND cluster = ?1 AND status_since >= ?2 AND jobs.attempt > 0
-    AND (coalesce(json_extract(progress.document, '$.closed'), 0) = 0
+    AND (coalesce(json_extract(progress.document, '$.settled'), 0) = 0
         OR progress.updated_at < jobs.status_since)
     ORDER BY status_since LIMIT ?3";
 pub(super) const HIDDEN: &str =

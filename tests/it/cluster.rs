@@ -7,10 +7,12 @@ mod faults;
 mod life;
 mod links;
 mod login;
+mod logs;
 mod polite;
 #[path = "../support/proxy.rs"]
 pub mod proxy;
 mod reconcile;
+mod results;
 pub mod rig;
 mod storm;
 pub mod tools;

@@ -16,7 +16,7 @@ fn path(text: &str) -> RemotePath {
     RemotePath::parse(text).unwrap()
 }
 
-fn job(project_root: &str, scratch_root: &str) -> Job {
+pub(crate) fn job(project_root: &str, scratch_root: &str) -> Job {
     let now = Timestamp::from_second(1_800_000_000).unwrap();
     let id = JobId::new("Ubiquitin", now, 7);
     let spec = JobSpec {

@@ -1,7 +1,7 @@
 //! How far a job is and what is wrong with it, for the wire. Pure.
 
 use crate::advice::{self, Edit};
-use crate::engine::{Insight, Piece};
+use crate::engine::{Insight, Piece, ResultsSeen, ResultsStep};
 use crate::namd;
 use crate::protocol as wire;
 use crate::protocol::Time;
@@ -63,7 +63,7 @@ fn one_advice(known: &advice::Advice) -> wire::Advice {
         safe_to_repeat: known.safe_to_repeat,
         edit: known.edit.as_ref().map(|edit| match edit {
             Edit::Walltime(seconds) => wire::Edit {
-                walltime: Some(advice::clock(*seconds)),
+                walltime: Some(*seconds),
                 ..wire::Edit::default()
             },
             Edit::Memory(memory) => wire::Edit {
@@ -71,6 +71,21 @@ fn one_advice(known: &advice::Advice) -> wire::Advice {
                 ..wire::Edit::default()
             },
         }),
+    }
+}
+
+/// Where a job's results are.
+pub fn results(seen: ResultsSeen) -> wire::Results {
+    wire::Results {
+        state: match seen.state {
+            ResultsStep::Waiting | ResultsStep::Nothing => wire::ResultsState::None,
+            ResultsStep::Copying => wire::ResultsState::Copying,
+            ResultsStep::Copied => wire::ResultsState::Copied,
+            ResultsStep::Paused => wire::ResultsState::Paused,
+        },
+        files: seen.files,
+        bytes: seen.bytes,
+        reason: seen.reason,
     }
 }
 

@@ -50,6 +50,7 @@ fn seen(job: &Job) -> wire::Job {
         observed: Some(at(90)),
         stale: false,
         now: at(100),
+        results: ResultsSeen::default(),
     };
     super::job(job, sight)
 }
@@ -203,8 +204,9 @@ fn a_job_that_is_not_whole_is_not_shown() {
         observed: None,
         stale: true,
         now: at(0),
+        results: ResultsSeen::default(),
     };
-    assert!(change(1, &job.clone().introduced(), sight).is_none());
+    assert!(change(1, &job.clone().introduced(), sight.clone()).is_none());
     let entry = HistoryEntry {
         seq: 1,
         job_id: job.id.clone(),
@@ -221,7 +223,7 @@ fn a_job_that_is_not_whole_is_not_shown() {
         entry,
         job: Box::new(job.clone()),
     };
-    assert!(stored_change(stored, |_| sight).is_none());
+    assert!(stored_change(stored, |_| sight.clone()).is_none());
     let deleted = StoredChange::Deleted {
         seq: 2,
         job_id: job.id,
@@ -252,6 +254,7 @@ fn a_change_carries_the_job_and_how_it_came() {
             observed: None,
             stale: true,
             now: at(7),
+            results: ResultsSeen::default(),
         },
     )
     .unwrap();

@@ -3,7 +3,7 @@
 
 use super::text::walltime;
 use crate::scheduler::control::{CONTROL, one_line};
-use crate::scheduler::{Launch, SchedulerId};
+use crate::scheduler::{IdPart, Launch, SchedulerId};
 use crate::shell::{RemotePath, quote};
 
 /// One option: `--name=value`, or `--name`.
@@ -157,6 +157,8 @@ fn output_file(launch: &Launch) -> String {
 pub(super) fn output_name(work_dir: &RemotePath, id: &SchedulerId) -> String {
     if work_dir.as_str().contains('\\') {
         format!("{CONTROL}/slurm.out")
+    } else if let IdPart::Member(member) = id.part {
+        format!("{CONTROL}/slurm-{}_{member}.out", id.base)
     } else {
         format!("{CONTROL}/slurm-{}.out", id.base)
     }

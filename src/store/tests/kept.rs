@@ -203,7 +203,7 @@ fn progress_and_facts_are_kept_apart_from_history() {
 }
 
 #[test]
-fn the_logs_of_ended_jobs_are_unread_until_they_are_closed() {
+fn ended_jobs_are_unsettled_until_they_are_settled() {
     let (_dir, store) = fresh();
     let mut ended = job(2);
     ended.attempts.push(attempt(1));
@@ -214,30 +214,35 @@ fn the_logs_of_ended_jobs_are_unread_until_they_are_closed() {
     put(&store, ended.clone());
     // One that was never submitted, and one that has not ended.
     put(&store, job(4));
-    let unread = || {
-        let jobs = store.unread_ends("even", at(0), 10).unwrap();
+    let unsettled = || {
+        let jobs = store.unsettled_ends("even", at(0), 10).unwrap();
         jobs.into_iter().map(|job| job.id).collect::<Vec<_>>()
     };
-    assert_eq!(unread(), std::slice::from_ref(&ended.id));
-    let read = |attempt, closed: bool| {
+    assert_eq!(unsettled(), std::slice::from_ref(&ended.id));
+    let read = |attempt, settled: bool| {
         let progress = StoredProgress {
             attempt,
             log_offset: 1,
-            document: serde_json::json!({ "closed": closed }),
+            document: serde_json::json!({ "settled": settled }),
         };
         store
             .put_progress(&[(ended.id.clone(), progress)], at(10))
             .unwrap();
     };
     read(1, false);
-    assert_eq!(unread().len(), 1);
+    assert_eq!(unsettled().len(), 1);
     read(1, true);
-    assert!(unread().is_empty());
+    assert!(unsettled().is_empty());
     // What is kept of an earlier attempt says nothing of this one.
     read(0, true);
-    assert_eq!(unread().len(), 1);
-    assert!(store.unread_ends("even", at(100), 10).unwrap().is_empty());
-    assert!(store.unread_ends("odd", at(0), 10).unwrap().is_empty());
+    assert_eq!(unsettled().len(), 1);
+    assert!(
+        store
+            .unsettled_ends("even", at(100), 10)
+            .unwrap()
+            .is_empty()
+    );
+    assert!(store.unsettled_ends("odd", at(0), 10).unwrap().is_empty());
 }
 
 /// The databases of released schemas are opened for ever. `NAMDRUNNER_REGENERATE=1` writes the file

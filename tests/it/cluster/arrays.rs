@@ -118,6 +118,29 @@ fn an_array_becomes_finished_members() {
             );
         }
     }
+    // Each member has a log of its own; the array has none.
+    let error = client
+        .request("jobLog", json!({ "jobId": id }))
+        .expect_err("whose?");
+    assert_eq!(error["data"]["kind"], "invalidParams", "{error}");
+    assert!(
+        error["message"].as_str().unwrap().contains("member"),
+        "{error}"
+    );
+    let error = client
+        .request("jobLog", json!({ "jobId": id, "member": 4 }))
+        .expect_err("no such member");
+    assert!(
+        error["message"].as_str().unwrap().contains("0-3"),
+        "{error}"
+    );
+    for which in ["namd", "stdout"] {
+        let params = json!({ "jobId": id, "member": 2, "which": which, "offset": 0 });
+        let log = client.request("jobLog", params).unwrap();
+        let path = log["path"].as_str().unwrap();
+        let kept = std::fs::read_to_string(path).unwrap_or_else(|why| panic!("{path}: {why}"));
+        assert!(log["text"] == kept, "{path}");
+    }
     let history = client
         .request("jobHistory", json!({ "jobId": id }))
         .unwrap();

@@ -10,10 +10,10 @@ use serde_json::{Value, json};
 use super::rig::{PATIENCE, Rig, cluster_env, submissions_below};
 
 /// A small disk of the test user's, mounted until dropped. (These tests run as root.)
-struct Disk(String);
+pub struct Disk(String);
 
 impl Disk {
-    fn at(place: &str, limit: &str) -> Self {
+    pub fn at(place: &str, limit: &str) -> Self {
         std::fs::create_dir_all(place).unwrap();
         let user = cluster_env("NRT_SSH_USER");
         let id = |kind: &str| {
@@ -29,7 +29,7 @@ impl Disk {
     }
 
     /// More room: somebody has cleared up.
-    fn grow(&self) {
+    pub fn grow(&self) {
         run(
             "mount",
             &["-o", "remount,size=64m,nr_inodes=10000", &self.0],

@@ -236,6 +236,37 @@ fn a_job_submitted_by_hand_is_adopted_and_followed_to_its_end() {
         "{history}"
     );
 
+    // The directory may be all of a home: what was written while it ran is the job's.
+    by_hand(&format!(
+        "cd '{dir}' && mkdir -p deep/er .hidden && touch deep/er/x.coor .hidden/x.log && \
+         echo old >thesis.tex && touch -d '2020-01-01' thesis.tex && echo 1 >run/eq.coor"
+    ));
+    let listed = client.request("listFiles", json!({ "jobId": id })).unwrap();
+    let listed: Vec<(&str, &str)> = listed["files"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|file| {
+            (
+                file["path"].as_str().unwrap(),
+                file["role"].as_str().unwrap(),
+            )
+        })
+        .collect();
+    for file in [
+        ("run/equil.namd", "config"),
+        ("run/equil.log", "log"),
+        ("run/eq.coor", "restart"),
+    ] {
+        assert!(listed.contains(&file), "{listed:?}");
+    }
+    assert!(
+        !listed
+            .iter()
+            .any(|(path, _)| { ["thesis.tex", "deep/er/x.coor", ".hidden/x.log"].contains(path) }),
+        "{listed:?}"
+    );
+
     // Its files are its owner's: it is not run again from here, and nothing is removed.
     let error = client
         .request("submit", json!({ "jobId": id }))

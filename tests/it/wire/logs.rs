@@ -104,6 +104,18 @@ async fn progress_is_told_while_it_runs_and_logs_can_be_followed() {
     let job = status(&mut client, &id).await;
     assert_eq!(job["status"], "COMPLETED");
     assert_eq!(job["diagnosis"], Value::Null, "{job:#}");
+    // And the results follow it.
+    let told = client
+        .expect_notification_where("jobProgress", |params| {
+            params["jobId"] == *id && params["results"]["state"] == "copied"
+        })
+        .await;
+    assert!(told["results"]["files"].as_u64() > Some(4), "{told:#}");
+    let project = job["projectDir"].as_str().unwrap();
+    let outputs = fs::read_dir(format!("{project}/outputs/1"))
+        .unwrap()
+        .count();
+    assert!(outputs > 0);
     // 400 steps of 2 fs; the minimisation simulates nothing.
     assert!((job["progress"]["nsDone"].as_f64().unwrap() - 0.0008).abs() < 1e-9);
 
@@ -150,6 +162,55 @@ async fn progress_is_told_while_it_runs_and_logs_can_be_followed() {
         .await
         .unwrap_err();
     assert_eq!(error["data"]["kind"], "refusedInState");
+}
+
+#[tokio::test]
+async fn results_that_cannot_be_copied_are_tried_again_and_say_why() {
+    let place = Place::new();
+    let mut client = listening(&place).await;
+    let config = config(&place, "stuck.namd", &[], "run 200");
+    let created = client
+        .request("createJob", json!({ "configPath": config }))
+        .await
+        .unwrap();
+    let id = created["job"]["jobId"].as_str().unwrap().to_owned();
+    // A file where the directory for outputs belongs.
+    let project = created["job"]["projectDir"].as_str().unwrap().to_owned();
+    fs::remove_dir(format!("{project}/outputs")).unwrap();
+    fs::write(format!("{project}/outputs"), "in the way").unwrap();
+    client
+        .request("submit", json!({ "jobId": id }))
+        .await
+        .unwrap();
+    let told = client
+        .expect_notification_where("jobProgress", |params| {
+            params["jobId"] == *id && params["results"]["reason"].is_string()
+        })
+        .await;
+    let reason = told["results"]["reason"].as_str().unwrap();
+    assert!(reason.contains("directories cannot be made"), "{told:#}");
+    let job = status(&mut client, &id).await;
+    assert_eq!(
+        job["status"], "COMPLETED",
+        "results are an axis of their own"
+    );
+    assert_eq!(job["results"]["reason"], reason);
+    fs::remove_file(format!("{project}/outputs")).unwrap();
+    client
+        .request("retryStep", json!({ "jobId": id }))
+        .await
+        .unwrap();
+    client
+        .expect_notification_where("jobProgress", |params| {
+            params["jobId"] == *id && params["results"]["state"] == "copied"
+        })
+        .await;
+    assert!(
+        fs::read_dir(format!("{project}/outputs/1"))
+            .unwrap()
+            .count()
+            > 0
+    );
 }
 
 #[tokio::test]

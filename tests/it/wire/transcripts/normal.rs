@@ -54,6 +54,11 @@ impl Normal {
             {
                 self.stores.push(id.to_owned());
             }
+            // Results are collected by themselves while the dialogue goes on.
+            if name == "results" && value.is_object() {
+                out.insert(name.clone(), "results".into());
+                continue;
+            }
             let varying = VARYING.contains(&name.as_str()) || (is_control && name == "bytes");
             let normal = match value {
                 Value::String(_) if varying => "a text".into(),
