@@ -140,6 +140,17 @@ fn what_an_earlier_job_has_is_not_sent_again() {
     client.close();
 }
 
+/// Whether a process of this machine has a file open.
+fn is_open(file: &std::path::Path) -> bool {
+    let listed = |dir: &std::path::Path| {
+        // A process that ends meanwhile has nothing open.
+        std::fs::read_dir(dir).into_iter().flatten().flatten()
+    };
+    listed("/proc".as_ref())
+        .flat_map(|process| listed(&process.path().join("fd")))
+        .any(|fd| std::fs::read_link(fd.path()).is_ok_and(|to| to == file))
+}
+
 #[test]
 #[ignore = "needs tests/run.sh"]
 fn an_upload_goes_on_after_its_process_was_killed() {
@@ -167,7 +178,12 @@ fn an_upload_goes_on_after_its_process_was_killed() {
         .map(|entry| entry.unwrap().path())
         .collect();
     assert_eq!(left.len(), 1, "{left:?}");
-    // A part that was written to just now could be another process' own.
+    // What had arrived is still being written, and a part that was written to just now could be
+    // another process' own.
+    while is_open(&left[0]) {
+        assert!(std::time::Instant::now() < deadline, "{left:?} stays open");
+        std::thread::yield_now();
+    }
     let aged = std::process::Command::new("touch")
         .args(["-d", "5 minutes ago"])
         .arg(&left[0])
