@@ -78,17 +78,12 @@ pub(super) async fn get(
 
 /// Says which files cannot be fetched, and why.
 fn named(lost: &[String]) -> String {
-    let more = lost.len().saturating_sub(NAMED);
-    let mut text = lost
-        .iter()
-        .take(NAMED)
-        .cloned()
-        .collect::<Vec<_>>()
-        .join("; ");
-    if more > 0 {
-        text.push_str(&format!("; and {more} more"));
+    let first = lost.iter().take(NAMED).cloned().collect::<Vec<_>>();
+    let first = first.join("; ");
+    match lost.len().saturating_sub(NAMED) {
+        0 => first,
+        more => format!("{first}; and {more} more"),
     }
-    text
 }
 
 /// One connection's part in a transfer.

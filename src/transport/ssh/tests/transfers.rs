@@ -474,8 +474,8 @@ async fn small_files_that_change_or_vanish_keep_no_other_from_coming() {
         other => panic!("{other:?}"),
     };
     for name in ["vanishes", "was never there"] {
-        let named = format!("{}: No such file", far.path().join(name).display());
-        assert!(text.contains(&named), "{text}");
+        let says = format!("{}: No such file", far.path().join(name).display());
+        assert!(text.contains(&says), "{text}");
     }
     let here = |name: &str| std::fs::read_to_string(near.path().join(name)).unwrap();
     assert_eq!(here("first"), "first");
