@@ -235,6 +235,7 @@ fn recently_ended_goes_by_our_clock() {
             time_limit: None,
             max_rss: None,
             restarts: None,
+            components: Vec::new(),
             evidence: "1001|COMPLETED".into(),
         };
         let fact = Fact::Seen {
