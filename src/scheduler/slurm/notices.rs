@@ -8,12 +8,18 @@
 use super::states::seen;
 use crate::scheduler::{End, Report, Seen, Source, Watched};
 
-/// What such a line begins with, for a search of bytes.
-pub(super) const BEGIN: &str = "slurmstepd: error: *** JOB ";
+/// What such a line looks like, as a pattern of awk's. Where one host has several nodes the program's
+/// name has the node's behind it (observed: `slurmstepd-c1`).
+pub(super) const PATTERN: &str = r"^slurmstepd(-[^ ]*)?: error: [*][*][*] JOB [0-9]+ ON ";
 
 /// What a line says of how its job ended; none if it says nothing of that.
 pub(super) fn end(line: &str) -> Option<End> {
-    let (id, said) = line.strip_prefix(BEGIN)?.split_once(" ON ")?;
+    let (program, said) = line.split_once(": error: *** JOB ")?;
+    let node = program.strip_prefix("slurmstepd")?;
+    let (id, said) = said.split_once(" ON ")?;
+    if !node.is_empty() && !node.starts_with('-') || node.contains(' ') {
+        return None;
+    }
     if id.is_empty() || !id.bytes().all(|b| b.is_ascii_digit()) {
         return None;
     }
@@ -76,11 +82,15 @@ mod tests {
         ] {
             assert_eq!(end(&line(tail)), expected, "{tail}");
         }
+        let of_a_node = line("CANCELLED AT now").replace("stepd:", "stepd-c1:");
+        assert_eq!(end(&of_a_node), Some(End::Cancelled { by_uid: None }));
         // A step's end is not its job's; and nothing that only looks like it.
         for other in [
             "slurmstepd: error: *** STEP 123.0 ON c1 CANCELLED AT 2026-11-25T12:00:00 DUE TO TIME LIMIT ***",
             "echo slurmstepd: error: *** JOB 123 ON c1 CANCELLED AT now ***",
             "slurmstepd: error: *** JOB x ON c1 CANCELLED AT now ***",
+            "slurmstepdx: error: *** JOB 1 ON c1 CANCELLED AT now ***",
+            "slurmstepd-a b: error: *** JOB 1 ON c1 CANCELLED AT now ***",
             "slurmstepd: error: *** JOB 1 ON c1 CANCELLED AT 2026-11-25T12:00:00 DUE TO TIME LI",
         ] {
             assert_eq!(end(other), None, "{other}");

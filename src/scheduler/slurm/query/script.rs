@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 
 use super::super::asking;
-use super::super::notices::BEGIN;
+use super::super::notices::PATTERN;
 use super::super::states::ending_words;
 use super::{ACCOUNT_FIELD_COUNT, ACCOUNT_FIELDS, QUEUE_FIELD_COUNT, QUEUE_FIELDS};
 use crate::scheduler::Watch;
@@ -172,7 +172,7 @@ END {{
         file = dir[c, base] "/{CONTROL}/slurm-" base (m == "" ? "" : "_" m) ".out"; line = ""; said = ""
         if (index(file, "\\")) file = dir[c, base] "/{CONTROL}/slurm.out"
         cmd = "tail -c {NOTICE_BYTES} " quoted(file) " 2>/dev/null"
-        while ((cmd | getline line) > 0) if (index(line, "{BEGIN}") == 1) said = line
+        while ((cmd | getline line) > 0) if (line ~ /{PATTERN}/) said = line
         close(cmd)
         read++
         if (said != "") say(c " " base (m == "" ? "" : "_" m) " " said)
