@@ -7,6 +7,7 @@
 // line is `N passed, N failed[, N skipped]`.
 import { spawn, spawnSync } from "node:child_process";
 import { cpSync, existsSync, mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from "node:fs";
+import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
@@ -21,6 +22,27 @@ const screens = join(top, "target/screens/vscode");
 const filter = process.argv[2];
 mkdirSync(screens, { recursive: true });
 const counts = { passed: 0, failed: 0, skipped: 0 };
+// No test takes longer, whatever hangs.
+const PATIENCE = 150_000;
+// What is to be ended when this ends.
+const ending = new Set();
+process.on("exit", () => ending.forEach((end) => end()));
+for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"]) process.on(signal, () => process.exit(1));
+
+// One installation of the extension for all tests, and one browser.
+const shared = mkdtempSync(join(tmpdir(), "namd-vscode-"));
+ending.add(() => rmSync(shared, { recursive: true, force: true }));
+const extensions = join(shared, "extensions");
+const installed = spawnSync(
+  node,
+  [codeServer, "--user-data-dir", join(shared, "data"), "--extensions-dir", extensions, "--install-extension", join(here, "../dist/namdrunner.vsix")],
+  { env: { ...process.env, HOME: shared, EXTENSIONS_GALLERY: "{}" } },
+);
+if (installed.status !== 0) throw new Error(`the extension could not be installed: ${installed.stderr}${installed.stdout}`);
+const browser = await chromium.launch({
+  executablePath: "/usr/bin/chromium",
+  args: ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking", "--disable-component-update", "--disable-sync"],
+});
 
 /** A simulation and a home in a directory of its own; `toml` is the clusters' part of config.toml. */
 function site(toml) {
@@ -73,7 +95,6 @@ memory = "100M"
 /** Starts a workbench on a site; gives its page and what ends it. */
 async function workbench(dir, settings = {}) {
   const data = join(dir, "data");
-  const extensions = join(dir, "extensions");
   mkdirSync(join(data, "User"), { recursive: true });
   writeFileSync(
     join(data, "User/settings.json"),
@@ -101,38 +122,46 @@ async function workbench(dir, settings = {}) {
     NAMDRUNNER_LINGER: "0s",
   };
   const common = ["--user-data-dir", data, "--extensions-dir", extensions];
-  const installed = spawnSync(node, [codeServer, ...common, "--install-extension", join(here, "../dist/namdrunner.vsix")], { env });
-  if (installed.status !== 0) throw new Error(`the extension could not be installed: ${installed.stderr}${installed.stdout}`);
-  const port = 20000 + Math.floor(Math.random() * 20000);
+  const port = await freePort();
   const server = spawn(
     node,
     [codeServer, "--bind-addr", `127.0.0.1:${port}`, "--auth", "none", "--config", join(dir, "c.yaml"), ...common,
       "--disable-telemetry", "--disable-update-check", "--disable-workspace-trust"],
     { env, detached: true, stdio: "ignore" },
   );
+  const end = () => {
+    try {
+      process.kill(-server.pid);
+    } catch {
+      // It has ended.
+    }
+  };
+  ending.add(end);
   const url = `http://127.0.0.1:${port}`;
   await until("the workbench's server", async () => (await fetch(`${url}/healthz`)).ok);
-  const browser = await chromium.launch({
-    executablePath: "/usr/bin/chromium",
-    args: ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking", "--disable-component-update", "--disable-sync"],
-  });
-  const page = await browser.newPage({ viewport: { width: 1400, height: 900 } });
+  const context = await browser.newContext({ viewport: { width: 1400, height: 900 } });
+  const page = await context.newPage();
   page.setDefaultTimeout(60_000);
   await page.goto(`${url}/?folder=${encodeURIComponent(join(dir, "water"))}`);
   await page.locator(".monaco-workbench").waitFor();
   return {
     page,
     async end() {
-      await browser.close();
-      try {
-        process.kill(-server.pid);
-      } catch {
-        // It has ended.
-      }
+      await context.close();
+      end();
+      ending.delete(end);
       await new Promise((resolve) => (server.exitCode === null ? server.once("exit", resolve) : resolve()));
       rmSync(dir, { recursive: true, force: true, maxRetries: 20, retryDelay: 250 });
     },
   };
+}
+
+async function freePort() {
+  const listener = createServer().listen(0, "127.0.0.1");
+  await new Promise((resolve) => listener.once("listening", resolve));
+  const { port } = listener.address();
+  await new Promise((resolve) => listener.close(resolve));
+  return port;
 }
 
 async function until(what, condition, patience = 60_000) {
@@ -172,9 +201,12 @@ async function test(name, needs, run) {
   }
   const began = Date.now();
   const shot = (page, what) => page.screenshot({ path: join(screens, `${what}.png`) });
-  let bench;
+  let bench, timer;
   try {
-    await run(async (toml, settings) => (bench = await workbench(site(toml), settings)).page, shot);
+    const late = new Promise((_, reject) => {
+      timer = setTimeout(() => reject(new Error(`took longer than ${PATIENCE / 1000} s`)), PATIENCE);
+    });
+    await Promise.race([late, run(async (toml, settings) => (bench = await workbench(site(toml), settings)).page, shot)]);
     counts.passed += 1;
     console.log(`ok       ${name} (${((Date.now() - began) / 1000).toFixed(1)} s)`);
   } catch (error) {
@@ -182,6 +214,7 @@ async function test(name, needs, run) {
     console.log(`FAILED   ${name}\n${error.stack}`);
     if (bench) await shot(bench.page, `failed-${name.replace(/\W+/g, "-")}`).catch(() => undefined);
   } finally {
+    clearTimeout(timer);
     await bench?.end();
   }
 }
@@ -252,6 +285,7 @@ await test("PENDING, RUNNING and COMPLETED on Slurm over ssh", "NRT_SSH_PORT", a
   await shot(page, "slurm-completed");
 });
 
+await browser.close();
 console.log(
   `${counts.passed} passed, ${counts.failed} failed${counts.skipped ? `, ${counts.skipped} skipped` : ""}`,
 );

@@ -165,12 +165,10 @@ function M.open()
   end
   draw()
   -- The answer fills the list, which draws.
-  require('namdrunner.client').request('listJobs', { limit = 1000 }, function(error, result)
+  local client = require('namdrunner.client')
+  client.list(function(error)
     if error then
-      local client = require('namdrunner.client')
       client.say(client.explain(error), vim.log.levels.ERROR)
-    else
-      require('namdrunner.jobs').fill(result)
     end
   end)
 end
