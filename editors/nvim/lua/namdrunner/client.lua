@@ -7,6 +7,8 @@ local NAME = 'namdrunner'
 local PROTOCOL = 1
 -- Crashes after which it is not started again by itself.
 local PATIENCE = 4
+-- Milliseconds in which a server that is told to end may do so.
+local GRACE = 3000
 
 local crashes = 0
 local waiting = {}
@@ -344,6 +346,13 @@ function M.stop(callback)
   ending[client.id] = ending[client.id] or {}
   table.insert(ending[client.id], callback)
   call(client, 'stop')
+  -- One that does not answer is not waited for.
+  vim.defer_fn(function()
+    local same = vim.lsp.get_client_by_id(client.id)
+    if same and not call(same, 'is_stopped') then
+      call(same, 'stop', true)
+    end
+  end, GRACE)
 end
 
 return M

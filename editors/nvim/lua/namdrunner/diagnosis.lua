@@ -74,7 +74,8 @@ function M.look(buf)
   local job = require('namdrunner.jobs').of_config(require('namdrunner.beside').path_of(buf))
   local now = ''
   if job and job.status == 'FAILED' and is_what_ran(job) then
-    now = ('%s %d'):format(job.jobId, job.attempt)
+    -- (It is known a little later than the failure, and told then.)
+    now = ('%s %d %s'):format(job.jobId, job.attempt, job.diagnosis and job.diagnosis.cause or '')
   end
   if (marked[buf] or '') == now then
     return
@@ -83,6 +84,9 @@ function M.look(buf)
   vim.diagnostic.reset(space, buf)
   if now == '' then
     return
+  end
+  if job.diagnosis then
+    return M.mark(buf, job, job.diagnosis)
   end
   require('namdrunner.client').request('diagnose', { jobId = job.jobId }, function(_, result)
     local diagnosis = result and result.diagnosis
