@@ -6,7 +6,8 @@ local space = vim.api.nvim_create_namespace('namdrunner_queue')
 local render = require('namdrunner.queue_render')
 
 local buf, filter, rows, lines = nil, nil, {}, {}
-local due = false
+-- `fresh`: the cursor has not been put on a job yet.
+local due, fresh = false, false
 
 --- Sets the lines of a buffer, but for those at both ends that stay as they are.
 ---@param old string[] what stands there
@@ -55,12 +56,17 @@ local function draw()
       hl_group = mark.group,
     })
   end
-  if window ~= -1 and at then
+  if window ~= -1 and (at or fresh) and next(rows) then
+    local to
     for line, id in pairs(rows) do
-      if id == at then
-        vim.api.nvim_win_set_cursor(window, { line, 0 })
+      if at and id == at or not at and line < (to or math.huge) then
+        to = line
       end
     end
+    if to then
+      vim.api.nvim_win_set_cursor(window, { to, 0 })
+    end
+    fresh = false
   end
 end
 
@@ -161,7 +167,7 @@ function M.open()
     return draw()
   end
   buf = vim.api.nvim_create_buf(false, true)
-  lines = { '' }
+  lines, fresh = { '' }, true
   vim.api.nvim_buf_set_name(buf, NAME)
   vim.bo[buf].bufhidden = 'wipe'
   vim.bo[buf].filetype = 'namdjobs'
