@@ -18,7 +18,8 @@
 //! commands and answers into reports, and runs nothing. [`job`] holds the only transition table
 //! ([`job::state`]). [`namd`] reads configs and logs and never fails. [`advice`] says what went wrong
 //! and what to do, from what these know ([`error`] gives it the names of refusals). [`config`] and
-//! [`probe`] know the person's settings and what a cluster's login shell says. [`transport`] runs
+//! [`probe`] know the person's settings and what a cluster's login shell says; [`doctor`] judges
+//! both before a job is lost to them. [`transport`] runs
 //! commands and moves files; it never knows what a job is. [`store`] is SQLite. [`engine`] is the use cases: creating
 //! and uploading, submitting step by step, one look at a cluster, cancelling, deleting. [`protocol`]
 //! is every wire type and the method table; [`rpc`] puts the table onto the dispatcher and turns
@@ -55,7 +56,8 @@
 //!    one unknown line spoil its neighbours.
 //! 7. Wire types are not domain types. The protocol grows by optional fields; names never change.
 //! 8. Standard output belongs to the wire. Every request gets exactly one response. Notifications
-//!    are hints and carry `seq`; a client that missed some asks `changesSince`.
+//!    are hints. Those of a change carry its `seq`, and a client that missed some asks
+//!    `changesSince`; others tell what is, and the next one tells it anew.
 //! 9. One connection and one poller per cluster, whatever the number of editors or jobs; a look is
 //!    one remote command. A daemon owns a store alone ([`server::daemon`]): the lock beside the
 //!    database decides, never a socket or a process id. Only servers without a daemon share a store,

@@ -19,7 +19,7 @@ use crate::quantiles;
 const LARGE: usize = 200_000_000;
 const SMALL: usize = 20_000;
 const MANY: usize = 500;
-const ROUNDS: usize = 3;
+const ROUNDS: usize = 5;
 
 pub fn run() {
     let runtime = tokio::runtime::Builder::new_multi_thread()
@@ -43,8 +43,8 @@ pub fn run() {
         println!("\nFiles at {name} (over a connection that stands; ratio: theirs to ours):\n");
         let bench = Bench::new(&runtime, port);
         bench.large();
-        bench.small();
         bench.status_meanwhile();
+        bench.small();
     }
     network.kill().unwrap();
     network.wait().unwrap();
@@ -186,32 +186,73 @@ impl<'r> Bench<'r> {
         begun.elapsed().as_secs_f64()
     }
 
+    /// A checksum at both ends, which we compare and `sftp` does not.
+    fn sums(&self, near: &Path, far: &str) -> f64 {
+        let begun = Instant::now();
+        let here = Command::new("sha256sum").arg(near).output().unwrap();
+        assert!(here.status.success());
+        self.openssh("ssh", &[], &[&format!("sha256sum {far}")]);
+        begun.elapsed().as_secs_f64()
+    }
+
     fn large(&self) {
         let (near, far) = (self.near("large"), self.far("large"));
         std::fs::write(&near, noise(LARGE)).unwrap();
-        let bytes = LARGE as f64;
-        forget_peak();
-        let ours = median(|| self.put(&near, "large"));
-        let peak = peak_mib();
-        let sftp = median(|| self.sftp(&format!("put {} {far}-sftp\n", near.display())));
+        let batch = format!("put {} {far}-sftp\n", near.display());
         let to = format!("{}:{far}-rsync", Self::host());
-        let rsync = some_median(|| self.rsync(near.to_str().unwrap(), &to));
-        row("200 MB up", bytes, ours, sftp, rsync);
-        println!("{:<26} peak resident memory {peak:.0} MiB", "");
+        Self::beside(
+            "200 MB up",
+            || self.put(&near, "large"),
+            || self.sftp(&batch),
+            || self.sums(&near, far.as_str()),
+            || self.rsync(near.to_str().unwrap(), &to),
+        );
         let back = Get {
             from: far.clone(),
             to: self.near("back"),
             bytes: Some(LARGE as u64),
         };
-        forget_peak();
-        let ours = median(|| self.get(std::slice::from_ref(&back)));
-        let peak = peak_mib();
-        let sftp = median(|| self.sftp(&format!("get {far} {}\n", self.near("s").display())));
+        let batch = format!("get {far} {}\n", self.near("s").display());
         let from = format!("{}:{far}", Self::host());
         let to = self.near("r");
-        let rsync = some_median(|| self.rsync(&from, to.to_str().unwrap()));
-        row("200 MB down", bytes, ours, sftp, rsync);
-        println!("{:<26} peak resident memory {peak:.0} MiB", "");
+        Self::beside(
+            "200 MB down",
+            || self.get(std::slice::from_ref(&back)),
+            || self.sftp(&batch),
+            || self.sums(&near, far.as_str()),
+            || self.rsync(&from, to.to_str().unwrap()),
+        );
+    }
+
+    /// A large file, in turns with what others take.
+    fn beside(
+        what: &str,
+        ours: impl Fn() -> f64,
+        sftp: impl Fn() -> f64,
+        sums: impl Fn() -> f64,
+        rsync: impl Fn() -> Option<f64>,
+    ) {
+        let (mut own, mut bare, mut summed, mut rsynced) = (vec![], vec![], vec![], vec![]);
+        let mut peak = 0.0_f64;
+        for _ in 0..ROUNDS {
+            forget_peak();
+            own.push(ours());
+            peak = peak.max(peak_mib());
+            let moved = sftp();
+            bare.push(moved);
+            summed.push(moved + sums());
+            rsynced.push(rsync());
+        }
+        let middle = |times: Vec<f64>| quantiles(times).0;
+        let rsynced: Option<Vec<f64>> = rsynced.into_iter().collect();
+        let own = middle(own);
+        let summed = middle(summed);
+        row(what, LARGE as f64, own, middle(bare), rsynced.map(middle));
+        println!(
+            "{:<26} sftp and sha256sum at both ends {summed:.2} s ratio {:.2}; peak resident memory {peak:.0} MiB",
+            "",
+            summed / own
+        );
     }
 
     fn small(&self) {

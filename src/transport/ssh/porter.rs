@@ -18,15 +18,24 @@ use crate::transport::{Sent, TransportError};
 pub(super) const ASKS: usize = 4;
 
 /// Finds what sums: `sum` prints the checksum of its input first, or `-` where nothing can. Reading
-/// gigabytes gives way to whatever else the login node does.
-const SUM: &str = r#"if command -v sha256sum >/dev/null 2>&1; then sum() { nice sha256sum; }
+/// gigabytes gives way to whatever else the login node does. OpenSSL comes first, if it gives the
+/// right sum of nothing: it uses the processor's instructions for SHA-256, which coreutils' own
+/// `sha256sum` does not (200 MB: 0.11 s against 0.59 s of a processor).
+const SUM: &str = r#"if [ "$(openssl dgst -sha256 -r </dev/null 2>/dev/null | head -c 64)" = EMPTY ]; then sum() { nice openssl dgst -sha256 -r; }
+elif command -v sha256sum >/dev/null 2>&1; then sum() { nice sha256sum; }
 elif command -v shasum >/dev/null 2>&1; then sum() { nice shasum -a 256; }
-elif command -v openssl >/dev/null 2>&1; then sum() { nice openssl dgst -sha256 -r; }
 else sum() { cat >/dev/null; echo -; }
 fi
 fail() { printf '%s\n' "$1" >&2; exit 66; }
-block() { dd if="$1" bs=1048576 skip=$(($2 * BLOCKS)) count=BLOCKS 2>/dev/null | head -c "$3" | sum; }
+block() {
+  if [ "$3" -eq WHOLE ]; then dd if="$1" bs=1048576 skip=$(($2 * BLOCKS)) count=BLOCKS 2>/dev/null | sum
+  else dd if="$1" bs=1048576 skip=$(($2 * BLOCKS)) count=BLOCKS 2>/dev/null | head -c "$3" | sum
+  fi
+}
 "#;
+
+/// SHA-256 of no bytes.
+const EMPTY: &str = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855";
 
 /// What is done with a file that is being sent.
 const PUT: &str = r#"umask 077
@@ -96,6 +105,8 @@ done
 fn with_sizes(script: &str) -> String {
     script
         .replace("BLOCKS", &(BLOCK / 1_048_576).to_string())
+        .replace("WHOLE", &BLOCK.to_string())
+        .replace("EMPTY", EMPTY)
         .replace("PIECE", &PIECE.to_string())
 }
 
