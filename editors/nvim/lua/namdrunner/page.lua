@@ -34,7 +34,7 @@ function M.lines(job, entries, icons)
   lines[#lines + 1] = ''
   add('job', job.jobId)
   add('cluster', job.cluster)
-  add('Slurm', job.slurmJobId and ('%s %s'):format(job.slurmJobId, job.slurmState or ''))
+  add('batch id', job.slurmJobId and ('%s %s'):format(job.slurmJobId, job.slurmState or ''))
   add('reason', job.reason and ('%s: %s'):format(job.reason.code, job.reason.text))
   add('nodes', job.nodes)
   add('partition', job.partition)
