@@ -179,7 +179,7 @@ export async function workbench(dir, settings = {}, tests = undefined) {
   await until("the workbench's server", async () => (await fetch(`${url}/healthz`)).ok);
   const context = await browser.newContext({ viewport: { width: 1400, height: 900 } });
   const page = await context.newPage();
-  page.setDefaultTimeout(60_000);
+  page.setDefaultTimeout(90_000);
   const host = `vscode-remote://127.0.0.1:${port}`;
   const payload = [["extensionDevelopmentPath", host + extension], ["extensionTestsPath", host + tests]];
   const more = tests ? `&payload=${encodeURIComponent(JSON.stringify(payload))}` : "";
@@ -202,7 +202,7 @@ export async function workbench(dir, settings = {}, tests = undefined) {
     /** Another window on the same folder. */
     async another() {
       const second = await context.newPage();
-      second.setDefaultTimeout(60_000);
+      second.setDefaultTimeout(90_000);
       await second.goto(address);
       await second.locator(".monaco-workbench").waitFor();
       return second;

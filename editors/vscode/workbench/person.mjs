@@ -111,11 +111,14 @@ export async function asPerson(test) {
       const { job } = call(dir, "createJob", { configPath: join(dir, "water/equil/water.namd") });
       const db = new DatabaseSync(databaseOf(dir));
       const columns = db.prepare("SELECT name FROM pragma_table_info('jobs')").all().map(({ name }) => name);
-      const renamed = (column) =>
-        ["job_id", "document", "search", "project_dir", "scratch_dir"].includes(column) ? `replace(replace(${column}, '${job.jobId}', 'copy_' || n), '"jobName":"water"', '"jobName":"replica ' || n || '"')`
-        : column === "job_name" ? "'replica ' || n" : column;
+      const id = (name) => `substr(${name}, 1, length(${name}) - 4) || printf('%04d', n)`;
+      const copied = (column) =>
+        column === "job_id" ? id("job_id")
+        : column === "job_name" ? "'replica ' || n"
+        : column === "document" ? `replace(replace(document, job_id, ${id("job_id")}), '"name":"water"', '"name":"replica ' || n || '"')`
+        : column;
       db.exec(`WITH RECURSIVE counter(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM counter WHERE n < 1999)
-        INSERT INTO jobs (${columns.join(", ")}) SELECT ${columns.map(renamed).join(", ")} FROM jobs, counter WHERE job_id = '${job.jobId}'`);
+        INSERT INTO jobs (${columns.join(", ")}) SELECT ${columns.map(copied).join(", ")} FROM jobs, counter WHERE job_id = '${job.jobId}'`);
       db.close();
     };
     const { page } = await start(local, {}, { before: copies });

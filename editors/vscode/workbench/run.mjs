@@ -8,7 +8,7 @@
 import { mkdirSync, rmSync } from "node:fs";
 import { join } from "node:path";
 
-import { browser, site, top, workbench } from "./bench.mjs";
+import { browser, command, site, top, workbench } from "./bench.mjs";
 import { asPerson } from "./person.mjs";
 import { inside } from "./inside.mjs";
 import { overSlurm } from "./slurm.mjs";
@@ -20,7 +20,7 @@ if (!filter) rmSync(screens, { recursive: true, force: true });
 mkdirSync(screens, { recursive: true });
 const counts = { passed: 0, failed: 0, skipped: 0 };
 // No test takes longer, whatever hangs.
-const PATIENCE = 150_000;
+const PATIENCE = 240_000;
 
 /** A test; `needs` names a variable of the environment without which it is left out. */
 async function test(name, needs, run) {
@@ -49,6 +49,8 @@ async function test(name, needs, run) {
   } catch (error) {
     counts.failed += 1;
     console.log(`FAILED   ${name}\n${error.stack}`);
+    // With what the workbench has said meanwhile.
+    if (bench) await command(bench.page, "Notifications: Show Notifications").catch(() => undefined);
     if (bench) await shot(bench.page, `failed-${name.replace(/\W+/g, "-")}`).catch(() => undefined);
   } finally {
     clearTimeout(timer);
