@@ -229,6 +229,10 @@ export function activate(context: vscode.ExtensionContext): Api {
       draw();
       if (news.kind === "job") ends.take(news.job, news.from);
     }),
+    vscode.workspace.onDidChangeConfiguration((change) => {
+      // Also where settings come later than the first config.
+      if (change.affectsConfiguration("namdrunner.server.path") && (server.client || server.refused)) void server.restart().then(draw);
+    }),
     view.onDidChangeVisibility(({ visible }) => visible && void server.get()),
     command("namdrunner.createJob", () => creation.ask()),
     command("namdrunner.previewConfig", () => {
@@ -252,8 +256,8 @@ export function activate(context: vscode.ExtensionContext): Api {
       const [file] = (await vscode.window.showOpenDialog({ title: "The program namdrunner", canSelectMany: false })) ?? [];
       if (!file) return;
       const settings = vscode.workspace.getConfiguration("namdrunner");
+      // (Which starts it anew, below.)
       await settings.update("server.path", file.fsPath, vscode.ConfigurationTarget.Global);
-      await server.restart();
     }),
     command("namdrunner.openSettings", async () => {
       const client = await server.get();

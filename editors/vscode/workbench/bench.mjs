@@ -123,6 +123,13 @@ export function call(dir, method, params) {
   return JSON.parse(done.stdout);
 }
 
+/** Waits until a file of a job's results is beside its config. */
+export const arrives = (dir, name) =>
+  until(`the file ${name}`, () => {
+    const [job] = call(dir, "listJobs", {}).jobs;
+    return readdirSync(join(dir, "water/equil", job.jobId), { recursive: true }).some((path) => path.endsWith(`/${name}`) || path === name);
+  });
+
 /** Ends all programs of a site at once, as a crash does; gives how many there were. */
 export function crash(dir) {
   let count = 0;
@@ -142,21 +149,22 @@ export function crash(dir) {
 /** Starts a workbench on a site; gives its page and what ends it. `tests` is a module to run inside. */
 export async function workbench(dir, settings = {}, tests = undefined) {
   const data = join(dir, "data");
-  mkdirSync(join(data, "User"), { recursive: true });
-  writeFileSync(
-    join(data, "User/settings.json"),
-    JSON.stringify({
-      "workbench.startupEditor": "none",
-      "chat.disableAIFeatures": true,
-      "workbench.secondarySideBar.defaultVisibility": "hidden",
-      "git.enabled": false,
-      "extensions.autoUpdate": false,
-      "extensions.autoCheckUpdates": false,
-      "telemetry.telemetryLevel": "off",
-      "namdrunner.server.path": binary,
-      ...settings,
-    }),
-  );
+  const text = JSON.stringify({
+    "workbench.startupEditor": "none",
+    "chat.disableAIFeatures": true,
+    "workbench.secondarySideBar.defaultVisibility": "hidden",
+    "git.enabled": false,
+    "extensions.autoUpdate": false,
+    "extensions.autoCheckUpdates": false,
+    "telemetry.telemetryLevel": "off",
+    "namdrunner.server.path": binary,
+    ...settings,
+  });
+  // A person's, and this machine's: the window may be a remote one.
+  for (const whose of ["User", "Machine"]) {
+    mkdirSync(join(data, whose), { recursive: true });
+    writeFileSync(join(data, whose, "settings.json"), text);
+  }
   const env = environment(dir);
   const common = ["--user-data-dir", data, "--extensions-dir", tests ? join(dir, "extensions") : extensions];
   const port = await freePort();

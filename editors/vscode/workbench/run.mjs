@@ -1,4 +1,4 @@
-// Tests in a real VS Code workbench, as a person would: node run.mjs [FILTER]
+// Tests in a real VS Code workbench, as a person would: node run.mjs [FILTER...]
 //
 //   NAMDRUNNER_TEST_BINARY   the server (default: target/debug/namdrunner)
 //   NRT_SSH_PORT and the like  the test cluster (tests/cluster); its tests are left out without it
@@ -15,8 +15,8 @@ import { overSlurm } from "./slurm.mjs";
 import { whenThingsGoWrong } from "./wrong.mjs";
 
 const screens = join(top, "target/screens/vscode");
-const filter = process.argv[2];
-if (!filter) rmSync(screens, { recursive: true, force: true });
+const filters = process.argv.slice(2);
+if (filters.length === 0) rmSync(screens, { recursive: true, force: true });
 mkdirSync(screens, { recursive: true });
 const counts = { passed: 0, failed: 0, skipped: 0 };
 // No test takes longer, whatever hangs.
@@ -24,14 +24,18 @@ const PATIENCE = 240_000;
 
 /** A test; `needs` names a variable of the environment without which it is left out. */
 async function test(name, needs, run) {
-  if (filter && !name.includes(filter)) return;
+  if (filters.length > 0 && !filters.some((part) => name.includes(part))) return;
   if (needs && !process.env[needs]) {
     counts.skipped += 1;
     console.log(`skipped  ${name} (needs ${needs})`);
     return;
   }
   const began = Date.now();
-  const shot = (page, what) => page.screenshot({ path: join(screens, `${what}.png`) });
+  const shot = async (page, what) => {
+    // Not while the command that was given last fades away. (Where it stays, it belongs to the picture.)
+    await page.locator(".quick-input-widget").waitFor({ state: "hidden", timeout: 500 }).catch(() => undefined);
+    await page.screenshot({ path: join(screens, `${what}.png`) });
+  };
   let bench, timer;
   const start = async (toml, settings, { before, tests } = {}) => {
     const dir = site(toml);

@@ -3,7 +3,7 @@ import { spawn, spawnSync } from "node:child_process";
 import { mkdirSync } from "node:fs";
 import { join } from "node:path";
 
-import { call, ending, lens, openFile, slurm, top } from "./bench.mjs";
+import { arrives, call, ending, lens, openFile, slurm, top } from "./bench.mjs";
 
 const ASKING = join(top, "editors/asking-sshd.sh");
 
@@ -21,7 +21,7 @@ function askingSshd(dir) {
 
 export async function overSlurm(test) {
   await test("PENDING, RUNNING and COMPLETED on Slurm over ssh, and the log", "NRT_SSH_PORT", async (start, shot) => {
-    const { page } = await start(slurm);
+    const { page, dir } = await start(slurm);
     await openFile(page, "water.namd");
     await lens(page, "Create and submit (test)").click();
     for (const status of ["PENDING", "RUNNING", "COMPLETED"]) await lens(page, status).waitFor();
@@ -33,7 +33,7 @@ export async function overSlurm(test) {
     await page.locator(".view-lines", { hasText: "WallClock:" }).first().waitFor();
     await page.keyboard.press("Control+PageUp");
     await job.getByRole("button", { name: "Get results" }).click();
-    await page.locator(".notification-toast", { hasText: /\d files of water in/ }).first().waitFor();
+    await arrives(dir, "water_equil.vel");
   });
 
   await test("an array opens to its members", "NRT_SSH_PORT", async (start, shot) => {

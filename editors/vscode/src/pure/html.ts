@@ -39,7 +39,7 @@ th, td { text-align: left; padding: .15em .8em .15em 0; vertical-align: top; }
 .number { text-align: right; white-space: nowrap; }
 td.evidence { font-family: var(--vscode-editor-font-family); overflow-wrap: anywhere; color: var(--vscode-descriptionForeground); }
 pre { max-height: 24em; overflow: auto; padding: .6em; background: var(--vscode-textCodeBlock-background); }
-button { color: var(--vscode-button-foreground); background: var(--vscode-button-background); border: 1px solid var(--vscode-contrastBorder, transparent); padding: .35em .9em; margin-right: .5em; cursor: pointer; }
+button { color: var(--vscode-button-foreground); background: var(--vscode-button-background); border: 1px solid var(--vscode-contrastBorder, var(--vscode-button-border, var(--vscode-panel-border))); padding: .35em .9em; margin-right: .5em; cursor: pointer; }
 button.secondary { color: var(--vscode-button-secondaryForeground); background: var(--vscode-button-secondaryBackground); }
 button:focus-visible { outline: 2px solid var(--vscode-focusBorder); outline-offset: 2px; }
 button.small { padding: 0 .5em; margin: 0; }
