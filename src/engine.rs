@@ -33,6 +33,7 @@ mod roster;
 mod shown;
 mod sync;
 mod upload;
+mod watchlist;
 mod worker;
 
 use std::collections::{BTreeMap, HashSet};
@@ -55,7 +56,7 @@ pub use prompts::{Prompts, Registration};
 pub use shown::{ConfigRead, names_in, read_shown_config};
 
 /// What a person is asked, for those who put it to them.
-pub use crate::transport::prompt;
+pub use crate::transport::{agents, prompt};
 
 use crate::config::{Home, Settings, Watched};
 use crate::engine::cluster::{Ask, Cluster, lock};

@@ -158,7 +158,7 @@ where
                     }
                 }
                 Ok(Some(Err(fault))) => {
-                    tracing::warn!("A message could not be read. {fault}");
+                    tracing::warn!("A message could not be read. {}", fault.kind());
                     let _ = outbox.send(answer_to(&fault)).await;
                 }
                 Ok(None) if linked => return Exit::ClientGone,

@@ -4,6 +4,7 @@
 //! machine) and [`ssh`]. Both hand the same line to a shell, feed it the same bytes and read its
 //! answer through the same conversation (`process`), so that they cannot drift apart.
 
+pub mod agents;
 mod blocks;
 mod bundle;
 #[cfg(test)]

@@ -131,6 +131,10 @@ impl Wire {
 
     async fn send(&mut self, id: u32, method: &str, params: &Value) -> Result<()> {
         let message = json!({"jsonrpc": "2.0", "id": id, "method": method, "params": params});
+        self.send_message(&message).await
+    }
+
+    async fn send_message(&mut self, message: &Value) -> Result<()> {
         let mut frame = Vec::new();
         Framing::Lines.write(&message.to_string(), &mut frame);
         self.writer.write_all(&frame).await.map_err(gone)
@@ -175,7 +179,11 @@ impl Wire {
         };
         self.terminal = terminal;
         let Some(result) = answered else {
-            return Ok(());
+            // A withdrawn request has its answer all the same.
+            let message = json!({"jsonrpc": "2.0", "id": id, "error": {
+                "code": ErrorKind::Cancelled.code(), "message": "The question was withdrawn.",
+            }});
+            return self.send_message(&message).await;
         };
         let mut message = Zeroizing::new(format!(r#"{{"jsonrpc":"2.0","id":{id},"result":"#));
         message.push_str(&result);

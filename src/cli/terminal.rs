@@ -143,7 +143,6 @@ impl Drop for Restore<'_> {
 /// Reads one line. The terminal gives each key at once, shows nothing and sends no signals, so that
 /// nothing can end this process while its terminal is not as it was.
 fn line(tty: &File, prompt: &Field, stop: &AtomicBool) -> Option<Secret> {
-    write(tty, &printable(&prompt.text));
     let before = rustix::termios::tcgetattr(tty).ok()?;
     let mut quiet = before.clone();
     let _restore = Restore(tty, before);
@@ -154,6 +153,8 @@ fn line(tty: &File, prompt: &Field, stop: &AtomicBool) -> Option<Secret> {
     quiet.special_codes[SpecialCodeIndex::VMIN] = 0;
     quiet.special_codes[SpecialCodeIndex::VTIME] = 2;
     rustix::termios::tcsetattr(tty, OptionalActions::Flush, &quiet).ok()?;
+    // Only now: whoever answers a prompt at once is neither shown nor lost.
+    write(tty, &printable(&prompt.text));
     let mut line = Line::default();
     let mut key = Zeroizing::new([0_u8; 1]);
     let mut reader = tty;

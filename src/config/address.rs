@@ -50,6 +50,10 @@ pub(super) fn check_host(host: &str) -> Result<(), String> {
     }
 }
 
+/// What would be more than a name where a shell reads it (a `ProxyCommand` with `%r`), and what parts
+/// an address.
+const NOT_IN_USERS: &str = "/:'`\"$;&<>|(){}*?[]";
+
 /// A user's name on a cluster.
 pub(super) fn check_user(user: &str) -> Result<(), String> {
     if user.is_empty() {
@@ -60,9 +64,10 @@ pub(super) fn check_user(user: &str) -> Result<(), String> {
     }
     match user
         .chars()
-        .find(|c| c.is_control() || c.is_whitespace() || "/:$`'\"".contains(*c))
+        .find(|c| c.is_control() || c.is_whitespace() || NOT_IN_USERS.contains(*c))
     {
         Some(c) => Err(format!("{user:?} is not a user's name: it holds {c:?}")),
+        None if user.ends_with('\\') => Err(format!("{user:?} ends with a backslash")),
         None => Ok(()),
     }
 }
@@ -96,6 +101,22 @@ pub(super) fn check_jumps(jumps: &str) -> Result<(), String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn users_are_nothing_to_a_shell() {
+        for fine in ["me", "you.too", "DOMAIN\\me", "a-b_c%d"] {
+            assert_eq!(check_user(fine), Ok(()), "{fine}");
+        }
+        for c in "'`\"$;&<>|(){}*?[] \t\n/:".chars() {
+            let user = format!("a{c}b");
+            assert!(check_user(&user).is_err(), "{user:?}");
+            let jump = format!("{user}@gate");
+            assert!(check_jumps(&jump).is_err(), "{jump:?}");
+        }
+        for wrong in ["", "-l", "me\\"] {
+            assert!(check_user(wrong).is_err(), "{wrong:?}");
+        }
+    }
 
     #[test]
     fn jumps_are_hosts() {

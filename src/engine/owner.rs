@@ -5,8 +5,8 @@
 //! says is a note by the daemon that holds it: where it can be reached, for whoever comes later.
 
 use std::fs::{File, OpenOptions, TryLockError};
-use std::io::{self, Read as _, Seek as _, Write as _};
-use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _};
+use std::io::{self, Read as _};
+use std::os::unix::fs::{FileExt as _, MetadataExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
@@ -81,11 +81,15 @@ impl Owner {
     /// Says where the holder can be reached.
     pub fn write_note(&self, note: &Note) -> Result<()> {
         let text = serde_json::to_string(note).unwrap_or_default();
-        let mut file = &self.file;
-        file.set_len(0)
-            .and_then(|()| file.rewind())
-            .and_then(|()| file.write_all(text.as_bytes()))
-            .map_err(|why| unlockable(&self.path, &why))
+        let file = &self.file;
+        let write = || {
+            // In one piece, over what was there: whoever reads meanwhile finds one note or the other.
+            let before = usize::try_from(file.metadata()?.len()).unwrap_or_default();
+            let padded = format!("{text:before$}");
+            file.write_all_at(padded.as_bytes(), 0)?;
+            file.set_len(text.len() as u64)
+        };
+        write().map_err(|why| unlockable(&self.path, &why))
     }
 
     /// Whether the lock still stands where others look for it: a data directory that was removed

@@ -73,6 +73,12 @@ impl Registration {
         }
     }
 
+    /// The client answers no more: others are asked in its stead. Again is nothing.
+    pub fn withdraw(&self) {
+        let mut clients = self.prompts.lock();
+        clients.known.retain(|(other, _)| *other != self.number);
+    }
+
     /// Who answers for requests of this client.
     pub fn prompter(&self) -> Arc<dyn Prompter> {
         Arc::new(Caller {
@@ -84,8 +90,7 @@ impl Registration {
 
 impl Drop for Registration {
     fn drop(&mut self) {
-        let mut clients = self.prompts.lock();
-        clients.known.retain(|(other, _)| *other != self.number);
+        self.withdraw();
     }
 }
 

@@ -43,6 +43,7 @@ use tokio_util::task::TaskTracker;
 pub use greeting::{Resume, Speaker};
 
 use crate::config::{Home, Linger};
+use crate::engine::agents;
 use crate::engine::owner::{Note, Owner};
 use crate::error::{Error, Result};
 use crate::protocol::ServerFacts;
@@ -225,11 +226,18 @@ impl Daemon {
         };
         say(&mut writer, &hello).await?;
         match hear(&mut reader).await? {
-            Want::Session { client, resume } => {
+            Want::Session {
+                client,
+                resume,
+                agent,
+            } => {
                 let Some((number, guest)) = self.admit(&client) else {
                     // It is about to end. The client finds the next one.
                     return Ok(());
                 };
+                if let Some(agent) = agent {
+                    agents::name(&agent);
+                }
                 let gone = Leaves(&self, number);
                 say(&mut writer, &Welcome { welcome: true }).await?;
                 let options = Options {

@@ -196,6 +196,11 @@ impl<R: AsyncRead + Unpin> Forwarder<R> {
                 match upward {
                     Upward::Pass => {}
                     Upward::Drop => continue,
+                    Upward::Answer(answer) => {
+                        // A client that is gone is noticed by `forward`.
+                        let _ = outbox.send(answer).await;
+                        continue;
+                    }
                     Upward::Exit => {
                         let _ = pass(&mut writer, &text).await;
                         return Up::Exit;
@@ -245,7 +250,10 @@ impl<R: AsyncRead + Unpin> Forwarder<R> {
     async fn refuse(&mut self, error: &Error) {
         if let Some(text) = self.next.take() {
             // Its requests become part of the ledger.
-            let _ = self.ledger().note_upward(&text);
+            let noted = self.ledger().note_upward(&text);
+            if let Upward::Answer(answer) = noted {
+                self.send_all(vec![answer]).await;
+            }
         }
         let answers = self.ledger().refuse_all(error);
         self.send_all(answers).await;
@@ -297,7 +305,7 @@ async fn read<R: AsyncRead + Unpin>(
         match frame {
             Ok(Some(Ok(text))) => return Some(text),
             Ok(Some(Err(fault))) => {
-                tracing::warn!("A message could not be read. {fault}");
+                tracing::warn!("A message could not be read. {}", fault.kind());
                 let _ = outbox.send(answer_to(&fault)).await;
             }
             Ok(None) => return None,

@@ -74,6 +74,19 @@ pub enum Fault {
     Half,
 }
 
+impl Fault {
+    /// What is wrong, without a word of what was sent: where a length was wrong, what is taken for a
+    /// header may be the end of an answer with a password.
+    pub fn kind(&self) -> &'static str {
+        match self {
+            Self::TooLong { .. } => "It is too long.",
+            Self::Header(_) => "Its header does not make sense.",
+            Self::NotUtf8 => "It is not UTF-8 text.",
+            Self::Half => "The input ended in the middle of it.",
+        }
+    }
+}
+
 /// Takes bytes in pieces of any size, gives messages.
 #[derive(Debug)]
 pub struct Decoder {

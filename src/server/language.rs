@@ -3,13 +3,14 @@
 //! when a job does.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use jsonrpsee::{Methods, RpcModule};
 use serde::Deserialize;
 use serde_json::json;
 use tokio::sync::broadcast::error::RecvError;
+use tokio_util::task::TaskTracker;
 
 use crate::engine::{Caller, Engine, Event};
 use crate::lsp::{self, Due, Language};
@@ -18,6 +19,7 @@ use crate::protocol::{
 };
 use crate::rpc::{Opening, failure};
 
+use super::message::{self, Id};
 use super::outbox::Outbox;
 use super::session::Session;
 
@@ -39,7 +41,6 @@ pub(super) struct Features {
 struct Refresh {
     lenses: AtomicBool,
     hints: AtomicBool,
-    next: AtomicU64,
 }
 
 impl Features {
@@ -85,21 +86,19 @@ impl Features {
     }
 
     /// The requests, as methods of the session.
-    pub(super) fn methods(&self, engine: Opening, outbox: Outbox) -> Methods {
-        let mut module = RpcModule::new((Arc::clone(&self.language), engine, outbox));
+    pub(super) fn methods(&self, engine: Opening, outbox: Outbox, calls: TaskTracker) -> Methods {
+        let mut module = RpcModule::new((Arc::clone(&self.language), engine, outbox, calls));
         for name in lsp::REQUESTS {
             let bound =
                 module.register_async_method(name, move |params, context, extensions| async move {
-                    let (language, engine, outbox) = &*context;
+                    let (language, engine, outbox, calls) = &*context;
                     let caller = extensions.get::<Caller>().cloned().unwrap_or_default();
                     let text = params.as_str().unwrap_or("{}").to_owned();
                     let (language, engine) = (Arc::clone(language), engine.clone());
                     // A task of its own: a job that is being made is not dropped half-way when the
-                    // request is withdrawn, but told and undone.
-                    let work =
-                        tokio::spawn(
-                            async move { language.answer(name, &text, &engine, caller).await },
-                        );
+                    // request is withdrawn, but told and undone. The daemon waits for it.
+                    let work = calls
+                        .spawn(async move { language.answer(name, &text, &engine, caller).await });
                     let answered = work.await.unwrap_or_else(|_| {
                         Err(crate::error::Error::internal("a feature panicked"))
                     });
@@ -237,14 +236,9 @@ impl Session {
                 (&refresh.hints, "workspace/inlayHint/refresh"),
             ] {
                 if takes.load(Ordering::SeqCst) {
-                    let number = refresh.next.fetch_add(1, Ordering::Relaxed);
                     // Its answer says nothing.
-                    let message = json!({
-                        "jsonrpc": "2.0",
-                        "id": format!("refresh-{number}"),
-                        "method": method,
-                    });
-                    let _ = self.outbox.send(message.to_string()).await;
+                    let question = message::bare_question(&Id::of_question(), method);
+                    let _ = self.outbox.send(question).await;
                 }
             }
             self.examine_all().await;

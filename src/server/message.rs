@@ -1,5 +1,9 @@
 //! One message: JSON text in, a call (or what is wrong with it) out; and answers as text.
 
+use std::sync::LazyLock;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{SystemTime, UNIX_EPOCH};
+
 use secrecy::SecretString;
 use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::value::RawValue;
@@ -62,9 +66,16 @@ impl Id {
     }
 
     /// The id of a question of ours: a text, so that nobody takes it for the id of a request of
-    /// theirs.
-    pub(super) fn of_question(number: u64) -> Self {
-        Self(format!("\"namdrunner-{number}\""))
+    /// theirs. None is used twice, not by the next daemon either: what is answered late to one that is
+    /// gone (a password, perhaps) is never taken for an answer to another.
+    pub(super) fn of_question() -> Self {
+        static BEGUN: LazyLock<u128> = LazyLock::new(|| {
+            let since = SystemTime::now().duration_since(UNIX_EPOCH);
+            since.map_or(0, |since| since.as_millis())
+        });
+        static NEXT: AtomicU64 = AtomicU64::new(1);
+        let (process, number) = (std::process::id(), NEXT.fetch_add(1, Ordering::Relaxed));
+        Self(format!("\"namdrunner-{process}-{:x}-{number}\"", *BEGUN))
     }
 
     /// The id of `$/cancelRequest`'s params and the like.
@@ -228,6 +239,11 @@ pub(super) fn failure(id: &Id, error: &(impl Serialize + ?Sized)) -> String {
         id.0,
         text_of(error)
     )
+}
+
+/// A question of ours that carries nothing.
+pub(super) fn bare_question(id: &Id, method: &str) -> String {
+    format!(r#"{{"jsonrpc":"2.0","id":{},"method":"{method}"}}"#, id.0)
 }
 
 /// A question of ours.

@@ -1,7 +1,6 @@
 //! What this server asks of its client: requests of ours, their answers, and their withdrawal.
 
 use std::collections::HashMap;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 
 use async_trait::async_trait;
@@ -22,7 +21,6 @@ use super::outbox::Outbox;
 pub(super) struct Questions {
     outbox: Outbox,
     open: Mutex<HashMap<Id, oneshot::Sender<Option<SecretString>>>>,
-    next: AtomicU64,
     /// Set when no answers come any more.
     deaf: CancellationToken,
 }
@@ -49,7 +47,6 @@ impl Questions {
         Arc::new(Self {
             outbox,
             open: Mutex::default(),
-            next: AtomicU64::new(1),
             deaf: CancellationToken::new(),
         })
     }
@@ -75,7 +72,7 @@ impl Questions {
 
     /// Asks. None if nobody answers, or answers with an error.
     async fn ask<Q: Question>(&self, params: &Q::Params) -> Option<Q::Result> {
-        let id = Id::of_question(self.next.fetch_add(1, Ordering::Relaxed));
+        let id = Id::of_question();
         let (asker, answered) = oneshot::channel();
         {
             let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);

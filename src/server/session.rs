@@ -106,12 +106,16 @@ impl Session {
         outbox: Outbox,
         options: &super::Options,
     ) -> Arc<Self> {
+        let link = options.link.clone();
+        let calls = link
+            .as_ref()
+            .map_or_else(TaskTracker::new, |link| link.begun.clone());
         let mut methods = methods;
         let features = Features::new();
-        if let Err(error) = methods.merge(features.methods(engine.clone(), outbox.clone())) {
+        let more = features.methods(engine.clone(), outbox.clone(), calls.clone());
+        if let Err(error) = methods.merge(more) {
             tracing::error!(%error, "a method is bound twice");
         }
-        let link = options.link.clone();
         let this = Arc::new(Self {
             methods,
             features,
@@ -119,9 +123,7 @@ impl Session {
             registration: OnceLock::new(),
             outbox,
             abandon: CancellationToken::new(),
-            calls: link
-                .as_ref()
-                .map_or_else(TaskTracker::new, |link| link.begun.clone()),
+            calls,
             link,
             engine,
             facts: options.facts.clone(),
@@ -161,8 +163,13 @@ impl Session {
         self.shut_down.load(Ordering::SeqCst)
     }
 
-    /// Ends all questions of ours: no answers come any more.
+    /// Ends all questions of ours: no answers come any more. What is open is asked of another client,
+    /// if there is one.
     pub(super) fn hear_no_more(&self) {
+        // First: whoever asked looks at once for somebody else.
+        if let Some(registration) = self.registration.get() {
+            registration.withdraw();
+        }
         self.questions.hear_no_more();
     }
 

@@ -20,9 +20,9 @@ pub(super) fn count(size: u64) -> u64 {
     size.div_ceil(BLOCK)
 }
 
-/// How long a block of a file of this size is.
+/// How long a block of a file of this size is; beyond its end, nothing.
 pub(super) fn length(size: u64, block: u64) -> u64 {
-    size.saturating_sub(block * BLOCK).min(BLOCK)
+    size.saturating_sub(block.saturating_mul(BLOCK)).min(BLOCK)
 }
 
 /// The name of an unfinished file: hidden, and the same for the same file the next time, so that an

@@ -179,7 +179,11 @@ impl Ssh {
         let input = Input { head, pieces };
         let to = session.input()?;
         let (status, sent) = converse(&mut session, to, input, &mut capture, terms).await?;
-        Ok((capture.finish(status, terms.place)?, sent))
+        let output = capture.finish(status, terms.place);
+        if let Err(why @ TransportError::AuthRequired(_)) = &output {
+            self.link.refused(session.connection(), why);
+        }
+        Ok((output?, sent))
     }
 }
 

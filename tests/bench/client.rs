@@ -15,10 +15,25 @@ pub struct Client {
 }
 
 impl Client {
+    /// A server of its own.
     pub fn start(home: &Path) -> Self {
-        let mut child = Command::new(env!("CARGO_BIN_EXE_namdrunner"))
+        Self::of(
+            Command::new(env!("CARGO_BIN_EXE_namdrunner")).args(["serve", "--standalone"]),
+            home,
+        )
+    }
+
+    /// As an editor starts it: a forwarder to the daemon, which it starts where there is none.
+    pub fn through_daemon(home: &Path) -> Self {
+        Self::of(
+            Command::new(env!("CARGO_BIN_EXE_namdrunner")).env("NAMDRUNNER_LINGER", "0s"),
+            home,
+        )
+    }
+
+    fn of(command: &mut Command, home: &Path) -> Self {
+        let mut child = command
             .env("NAMDRUNNER_HOME", home)
-            .args(["serve", "--standalone"])
             .env("NAMDRUNNER_MIN_SYNC_SECONDS", "1")
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
@@ -70,12 +85,22 @@ impl Client {
         (value, took)
     }
 
+    /// Its process.
+    pub fn pid(&self) -> u64 {
+        u64::from(self.child.id())
+    }
+
     /// Resident memory in MiB (Linux).
     pub fn resident_mib(&self) -> Option<f64> {
-        let text = std::fs::read_to_string(format!("/proc/{}/status", self.child.id())).ok()?;
-        let line = text.lines().find(|line| line.starts_with("VmRSS:"))?;
-        Some(line.split_whitespace().nth(1)?.parse::<f64>().ok()? / 1024.0)
+        resident_mib(self.pid())
     }
+}
+
+/// Resident memory of a process in MiB (Linux).
+pub fn resident_mib(pid: u64) -> Option<f64> {
+    let text = std::fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
+    let line = text.lines().find(|line| line.starts_with("VmRSS:"))?;
+    Some(line.split_whitespace().nth(1)?.parse::<f64>().ok()? / 1024.0)
 }
 
 impl Drop for Client {

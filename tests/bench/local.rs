@@ -14,7 +14,7 @@ use namdrunner::shell::RemotePath;
 use namdrunner::store::{Options, Store};
 use serde_json::json;
 
-use crate::client::Client;
+use crate::client::{Client, resident_mib};
 use crate::{quantiles, report};
 
 const JOBS: usize = 10_000;
@@ -93,6 +93,58 @@ pub fn run() {
     );
     if let Some(mib) = client.resident_mib() {
         println!("{:<58} {mib:>9.1} MiB", "resident memory after all of that");
+    }
+    drop(client);
+    daemon(&home, &ids, floor, echo_median);
+}
+
+/// The same through the server that all windows share.
+fn daemon(home: &Path, ids: &[String], floor: f64, echo: f64) {
+    const WINDOWS: usize = 10;
+    println!("\nThrough one daemon, {WINDOWS} windows:\n");
+    let mut windows = Vec::new();
+    let mut opened = Vec::new();
+    let mut pid = 0;
+    for _ in 0..WINDOWS {
+        let begun = Instant::now();
+        let mut window = Client::through_daemon(home);
+        let (answer, _) = window.ok("initialize", &json!({ "capabilities": {} }));
+        opened.push(begun.elapsed().as_secs_f64() * 1e3);
+        pid = answer["namdrunner"]["daemonPid"].as_u64().unwrap();
+        windows.push(window);
+    }
+    let floored = |what: &str, took: f64| report(what, took, "namdrunner --version", floor);
+    floored(
+        "first window, which starts it: `initialize` answered",
+        opened[0],
+    );
+    let (median, worst) = quantiles(opened[1..].to_vec());
+    floored("another window, median", median);
+    floored("another window, worst of 9", worst);
+    let mut times = Vec::new();
+    for n in 0..4000 {
+        let id = &ids[(n * 7919) % ids.len()];
+        let (_, took) = windows[n % WINDOWS].ok("jobStatus", &json!({ "jobId": id }));
+        times.push(took.as_secs_f64() * 1e3);
+    }
+    let (median, p99) = quantiles(times);
+    report(
+        "jobStatus, median",
+        median,
+        "standalone, an unknown method",
+        echo,
+    );
+    report("jobStatus, p99", p99, "standalone, an unknown method", echo);
+    for (what, pid) in [
+        ("resident memory of the daemon", Some(pid)),
+        (
+            "resident memory of a window's forwarder",
+            windows.first().map(Client::pid),
+        ),
+    ] {
+        if let Some(mib) = pid.and_then(resident_mib) {
+            println!("{what:<58} {mib:>9.1} MiB");
+        }
     }
 }
 

@@ -3,6 +3,7 @@
 mod cost;
 mod end;
 mod loss;
+mod points;
 mod share;
 mod soak;
 mod start;
@@ -67,6 +68,12 @@ impl Place {
     /// The process that has noted itself as the daemon.
     fn daemon(&self) -> u32 {
         owner::noted(&self.data_dir()).expect("a daemon").pid
+    }
+
+    /// Whether another process than this one owns the store, and can be reached.
+    fn has_another_daemon(&self, before: u32) -> bool {
+        // (Looking whether it is owned takes the note away while nobody does.)
+        self.is_owned() && owner::noted(&self.data_dir()).is_some_and(|note| note.pid != before)
     }
 
     /// Whether a daemon owns the store.

@@ -6,6 +6,7 @@
 //! these lines are never given another meaning.
 
 use std::io;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use serde::de::DeserializeOwned;
@@ -81,6 +82,9 @@ pub(super) enum Want {
         /// Where a session that was cut off goes on.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         resume: Option<Resume>,
+        /// The socket of its SSH agent: the daemon's own may be gone.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        agent: Option<PathBuf>,
     },
     /// How the daemon is: one line, a `Report`.
     Status,
@@ -224,9 +228,10 @@ mod tests {
         assert_eq!(
             text(&Want::Session {
                 client: hello.speaker,
-                resume: Some(resume)
+                resume: Some(resume),
+                agent: Some("/run/agent".into()),
             }),
-            r#"{"want":"session","client":{"version":"1.2.3","protocol":1,"pid":9},"resume":{"listening":true,"seq":4}}"#
+            r#"{"want":"session","client":{"version":"1.2.3","protocol":1,"pid":9},"resume":{"listening":true,"seq":4},"agent":"/run/agent"}"#
         );
     }
 }

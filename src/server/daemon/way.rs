@@ -105,6 +105,9 @@ impl Way {
                 let want = Want::Session {
                     client: self.speaker.clone(),
                     resume: resume.clone(),
+                    agent: std::env::var_os("SSH_AUTH_SOCK")
+                        .filter(|socket| !socket.is_empty())
+                        .map(PathBuf::from),
                 };
                 match found.begin(&want).await {
                     Ok(reached) => return Ok(reached),

@@ -28,9 +28,6 @@ pub(super) struct Ledger {
     next: u64,
     /// The daemon's questions that the client has not answered.
     questions: HashSet<Id>,
-    /// Questions of a daemon that was lost: the next may use the same ids, and what is answered to
-    /// the former (a password, perhaps) is not for the latter.
-    stale: HashSet<Id>,
     /// The documents that are open.
     language: Language,
     /// Progress that has begun and not ended, by its token as JSON.
@@ -56,10 +53,12 @@ struct Asked {
     params: Option<Value>,
     /// The text, if it may be asked again.
     text: Option<String>,
+    /// The answer, whoever is asked.
+    answer: Option<String>,
 }
 
 /// What becomes of a message of the client's.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Upward {
     /// It is passed on.
     Pass,
@@ -67,6 +66,8 @@ pub(super) enum Upward {
     Drop,
     /// It is passed on, and is the last.
     Exit,
+    /// It is no message: this is the answer.
+    Answer(String),
 }
 
 /// What a message of the daemon's means for the ledger.
@@ -122,7 +123,7 @@ impl Ledger {
             }
             Incoming::One(Message::Notification(note)) => self.note(&note),
             Incoming::One(Message::Answer(_)) => self.take_answer(text),
-            Incoming::One(Message::Bad(_)) => Upward::Pass,
+            Incoming::One(Message::Bad(answer)) => Upward::Answer(answer),
             Incoming::Batch(messages) => {
                 let batch = self.next;
                 let mut upward = Upward::Pass;
@@ -134,7 +135,8 @@ impl Ledger {
                                 upward = Upward::Exit;
                             }
                         }
-                        Message::Answer(_) | Message::Bad(_) => {}
+                        Message::Bad(answer) => self.note_bad(answer, batch),
+                        Message::Answer(_) => {}
                     }
                 }
                 upward
@@ -142,12 +144,29 @@ impl Ledger {
         }
     }
 
+    /// Notes what is no message in a batch: its answer is one of the batch's, whoever gives it.
+    fn note_bad(&mut self, answer: String, batch: u64) {
+        let envelope: Option<Envelope<'_>> = serde_json::from_str(&answer).ok();
+        let id = envelope.and_then(|envelope| Id::read(envelope.id?));
+        let asked = Asked {
+            id: id.unwrap_or_else(Id::null),
+            method: String::new(),
+            batch: Some(batch),
+            token: None,
+            params: None,
+            text: None,
+            answer: Some(answer),
+        };
+        self.asked.insert(self.next, asked);
+        self.next += 1;
+    }
+
     fn take_answer(&mut self, text: &str) -> Upward {
         let envelope: Option<Envelope<'_>> = serde_json::from_str(text).ok();
         let Some(id) = envelope.and_then(|envelope| Id::read(envelope.id?)) else {
             return Upward::Drop;
         };
-        if !self.stale.remove(&id) && self.questions.remove(&id) {
+        if self.questions.remove(&id) {
             Upward::Pass
         } else {
             Upward::Drop
@@ -198,6 +217,7 @@ impl Ledger {
             batch,
             token,
             text: again.map(ToOwned::to_owned),
+            answer: None,
         };
         self.asked.insert(self.next, asked);
         self.next += 1;
@@ -266,7 +286,6 @@ impl Ledger {
         let mut texts = self.answer_all(lost, |asked| failure::object(&lost_error(&asked.method)));
         let questions = std::mem::take(&mut self.questions);
         texts.extend(questions.iter().map(message::withdrawal));
-        self.stale.extend(questions);
         self.left = false;
         texts
     }
@@ -302,7 +321,10 @@ impl Ledger {
                     value: Progress::End {},
                 }));
             }
-            let answer = message::failure(&asked.id, &error(&asked));
+            let answer = match &asked.answer {
+                Some(answer) => answer.clone(),
+                None => message::failure(&asked.id, &error(&asked)),
+            };
             match asked.batch {
                 Some(batch) => batches.entry(batch).or_default().push(answer),
                 None => texts.push(answer),
@@ -346,7 +368,7 @@ impl Downward {
 
 #[derive(Deserialize)]
 struct Envelope<'a> {
-    #[serde(borrow, default)]
+    #[serde(borrow, default, deserialize_with = "present")]
     id: Option<&'a RawValue>,
     #[serde(borrow, default)]
     method: Option<&'a str>,

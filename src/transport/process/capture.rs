@@ -115,6 +115,14 @@ fn not_begun(status: &ExitStatus, place: &str, out: &[u8], err: &[u8]) -> Transp
         .map(|line| String::from_utf8_lossy(line).trim().to_owned())
         .find(|line| !line.is_empty())
         .map_or_else(String::new, |line| format!(", saying \"{line}\""));
+    // What OpenSSH's sshd says (`do_pwchange` in `session.c`). By keyboard-interactive the new password
+    // is asked for at the login.
+    if String::from_utf8_lossy(err).contains("Password change required but no TTY available") {
+        return TransportError::AuthRequired(format!(
+            "the password of your account on {place} has expired, and nothing runs there before it \
+             is changed: log in once with `ssh` in a terminal and change it"
+        ));
+    }
     TransportError::Unreachable(format!(
         "the login on {place} ran no command: it ended with {status}{said}; check with \
          `ssh` that the account may run commands there"
@@ -190,6 +198,17 @@ mod tests {
             "{error}"
         );
         assert!(output(&[MARK], &[]).is_ok());
+    }
+
+    #[test]
+    fn a_password_that_has_expired_is_a_matter_for_a_person() {
+        let said = b"WARNING: Your password has expired.\n\
+            Password change required but no TTY available.\n";
+        let error = output(&[], &[said]).unwrap_err();
+        assert!(
+            matches!(&error, TransportError::AuthRequired(text) if text.contains("has expired")),
+            "{error:?}"
+        );
     }
 
     #[test]

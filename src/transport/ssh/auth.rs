@@ -27,6 +27,10 @@ use crate::transport::prompt::AuthMethod;
 /// How often a person may answer with each method, as ssh's `NumberOfPasswordPrompts`.
 const ATTEMPTS: u32 = 3;
 
+/// How many methods a server may accept and still ask for another: it names them beforehand, and
+/// sites want two or three. One that goes on for ever is none.
+const STEPS: u32 = 8;
+
 /// A step of the login.
 #[derive(Debug)]
 enum Step {
@@ -48,8 +52,8 @@ struct Login {
     offers: VecDeque<Offer>,
     /// The methods that may go on, once the server has said so.
     remaining: Option<MethodSet>,
-    /// A method was accepted and the server wants another.
-    partial: bool,
+    /// How many methods were accepted, each time with the wish for another.
+    partial: u32,
     tried: Vec<String>,
     /// How often a person answered, by method.
     answered: Vec<(AuthMethod, u32)>,
@@ -104,7 +108,13 @@ impl Login {
             } => {
                 self.remaining = Some(remaining_methods);
                 if partial_success {
-                    self.partial = true;
+                    self.partial += 1;
+                    if self.partial > STEPS {
+                        self.methods.clear();
+                        self.notes.push(format!(
+                            "it accepted {STEPS} steps and asked for more: the login was given up"
+                        ));
+                    }
                     // What comes now is another question.
                     self.answered.clear();
                     self.spent.clear();
@@ -141,7 +151,7 @@ impl Login {
             .collect();
         let first = if !refused.is_empty() {
             format!("the answers were refused ({})", refused.join(", "))
-        } else if self.partial {
+        } else if self.partial > 0 {
             "a key was accepted, and the server asks for more".to_owned()
         } else if self.tried.is_empty() {
             "there is no key to offer".to_owned()

@@ -58,9 +58,14 @@ impl Signs {
         self.ended.clone()
     }
 
-    fn is_gone(&self, why: String) {
+    /// Notes that the connection has ended; the first reason holds, and is there for whoever hears of
+    /// the end.
+    fn is_gone(&self, why: impl Into<String>) {
+        self.gone
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .get_or_insert_with(|| why.into());
         self.ended.cancel();
-        *self.gone.lock().unwrap_or_else(PoisonError::into_inner) = Some(why);
     }
 }
 
@@ -82,6 +87,15 @@ pub(super) struct Client {
     pub(super) signs: Arc<Signs>,
     /// The records of host keys.
     pub(super) book: Book,
+}
+
+/// The connection's own task holds its client to its end. (`disconnected` alone is not enough: russh
+/// leaves it out when it cannot close the stream under the connection, as over a host on the way
+/// that has died.)
+impl Drop for Client {
+    fn drop(&mut self) {
+        self.signs.is_gone("the way to it is gone");
+    }
 }
 
 /// Why there is no session.

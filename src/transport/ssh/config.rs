@@ -12,7 +12,7 @@ use std::path::{Path, PathBuf};
 
 use super::known_hosts::matches;
 use super::{SshConfig, SshSettings};
-use crate::transport::TransportError;
+use crate::transport::{TransportError, agents};
 pub(super) use target::{Agent, Method, Target, Way};
 use tokens::Here;
 
@@ -252,9 +252,15 @@ async fn this_side() -> Result<Here, TransportError> {
             .map(|output| String::from_utf8_lossy(&output.stdout).trim().to_owned())
             .filter(|text| !text.is_empty())
     };
-    let variables: Vec<(String, String)> = std::env::vars_os()
+    let mut variables: Vec<(String, String)> = std::env::vars_os()
         .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
         .collect();
+    if let Some(socket) = agents::newest().await
+        && let Ok(socket) = socket.into_os_string().into_string()
+    {
+        variables.retain(|(name, _)| name != "SSH_AUTH_SOCK");
+        variables.push(("SSH_AUTH_SOCK".to_owned(), socket));
+    }
     let mut here = Here {
         home: dirs::home_dir().unwrap_or_default(),
         variables,

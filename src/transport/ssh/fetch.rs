@@ -32,6 +32,9 @@ const SMALL: u64 = 1024 * 1024;
 /// alone this much needs one.
 const LANES_FROM: u64 = 4 * 1024 * 1024;
 
+/// How many files that cannot be fetched are named.
+const NAMED: usize = 5;
+
 /// Files that one porter takes on.
 const TOGETHER: usize = 200;
 
@@ -52,6 +55,7 @@ pub(super) async fn get(
         .iter()
         .filter(|file| !fetched.contains_key(file))
         .collect();
+    let mut lost = Vec::new();
     for group in rest.chunks(TOGETHER) {
         let work = Work::new(group.iter().copied().cloned().collect(), watch);
         let result = transfer::persist(watch, || work.moved(), || attempt(ssh, &work)).await;
@@ -59,12 +63,27 @@ pub(super) async fn get(
             work.forget_unless(&error).await;
             return Err(error);
         }
+        lost.extend(work.forget_lost().await);
         fetched.extend(group.iter().copied().zip(work.fetched()));
+    }
+    // All others are here.
+    if !lost.is_empty() {
+        return Err(TransportError::Remote(named(&lost)));
     }
     Ok(files
         .iter()
         .filter_map(|file| fetched.get(file).cloned())
         .collect())
+}
+
+/// Says which files cannot be fetched, and why.
+fn named(lost: &[String]) -> String {
+    let first = lost.iter().take(NAMED).cloned().collect::<Vec<_>>();
+    let first = first.join("; ");
+    match lost.len().saturating_sub(NAMED) {
+        0 => first,
+        more => format!("{first}; and {more} more"),
+    }
 }
 
 /// One connection's part in a transfer.
@@ -135,6 +154,7 @@ async fn look(work: &Work<'_>, asks: &Asks, answers: &mut Answers) -> Result<(),
                 mode,
                 modified,
             }) => work.found(file, size, mode, &modified).await?,
+            Some(Answer::Lost { file, text }) => work.lost(file, text),
             Some(Answer::Ready) => break,
             _ => {}
         }
@@ -185,10 +205,10 @@ async fn follow(
                     // Where nothing can sum, the size is all that is checked.
                     Some(Answer::Sum { file, block, sum: None }) => work.good(file, block),
                     Some(Answer::Read { file, piece }) => {
-                        let Some(length) = asked.length(file, piece) else { continue };
+                        let Some((at, length)) = asked.part(file, piece) else { continue };
                         let bytes = answers.bytes(length).await?;
                         let arrived = Instant::now();
-                        work.write(file, piece * PIECE as u64, bytes).await?;
+                        work.write(file, at, bytes).await?;
                         if let Some((span, begun)) = asked.answered(file, piece) {
                             flow.give(span.length as u64, arrived - begun);
                             work.arrived(&span);
@@ -337,14 +357,15 @@ struct Asked(Mutex<AskedSpans>);
 type AskedSpans = HashMap<(usize, u64), (Span, Option<Instant>)>;
 
 impl Asked {
-    fn length(&self, file: usize, piece: u64) -> Option<usize> {
+    /// The place and the length of a piece that was asked for.
+    fn part(&self, file: usize, piece: u64) -> Option<(u64, usize)> {
         let held = self.held();
-        let (span, _) = held.get(&(file, piece * PIECE as u64))?;
-        Some(span.length)
+        let (span, _) = held.get(&(file, place(piece)?))?;
+        Some((span.at, span.length))
     }
 
     fn answered(&self, file: usize, piece: u64) -> Option<(Span, Instant)> {
-        let (span, begun) = self.held().remove(&(file, piece * PIECE as u64))?;
+        let (span, begun) = self.held().remove(&(file, place(piece)?))?;
         Some((span, begun?))
     }
 
@@ -358,6 +379,11 @@ impl Asked {
     fn held(&self) -> MutexGuard<'_, AskedSpans> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// Where a piece begins; none where no file has one.
+fn place(piece: u64) -> Option<u64> {
+    piece.checked_mul(PIECE as u64)
 }
 
 /// Asks the porter for pieces until there are no more.

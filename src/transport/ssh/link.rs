@@ -295,6 +295,13 @@ impl Link {
         Ok(attempt)
     }
 
+    /// Gives up a connection on which the server lets nothing run; why is the answer until the next
+    /// attempt is due.
+    pub(super) fn refused(&self, connection: &Arc<Connection>, why: &TransportError) {
+        self.discard(connection);
+        self.lock().pace.opened(Some(why.clone()));
+    }
+
     /// Gives a connection up, unless another has already taken its place.
     fn discard(&self, connection: &Arc<Connection>) {
         let mut state = self.lock();

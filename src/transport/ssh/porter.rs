@@ -17,6 +17,9 @@ use crate::transport::{Sent, TransportError};
 /// Questions that wait for the line at most; with bytes, each holds a piece.
 pub(super) const ASKS: usize = 4;
 
+/// The longest answer, in bytes: what is longer is none.
+const LONGEST: usize = 256 * 1024;
+
 /// Finds what sums: `sum` prints the checksum of its input first, or `-` where nothing can. Reading
 /// gigabytes gives way to whatever else the login node does. OpenSSL comes first, if it gives the
 /// right sum of nothing: it uses the processor's instructions for SHA-256, which coreutils' own
@@ -83,8 +86,8 @@ done
 /// What is done with a file that is being fetched.
 const GET: &str = r#"open() {
   f=$2
-  if [ -e "$f" ] && [ ! -f "$f" ]; then fail "$f: is not a file"; fi
-  true <"$f" || exit 66
+  if [ -e "$f" ] && [ ! -f "$f" ]; then echo "lost $1 is not a file"; return; fi
+  m=$({ true <"$f"; } 2>&1) || { echo "lost $1 ${m##*: }"; return; }
   eval "f$1=\$f"
   s=$(stat -L -c '%s %a %Y' "$f" 2>/dev/null) || s="$(($(wc -c <"$f"))) 644 0"
   echo "file $1 $s"
@@ -227,6 +230,9 @@ impl Answers {
                 let line: Vec<u8> = self.held.drain(..=end).collect();
                 return Ok(String::from_utf8_lossy(&line).trim_end().to_owned());
             }
+            if self.held.len() > LONGEST {
+                return Err(Ended);
+            }
             let more = self.arriving.recv().await.ok_or(Ended)?;
             self.held.extend_from_slice(&more);
         }
@@ -267,6 +273,13 @@ pub(super) enum Answer {
         mode: u32,
         /// When it was modified.
         modified: String,
+    },
+    /// A file that cannot be fetched.
+    Lost {
+        /// The file's number.
+        file: usize,
+        /// The system's words.
+        text: String,
     },
     /// All files were looked at.
     Ready,
@@ -314,6 +327,13 @@ impl Answer {
         if word == "d" {
             let text = rest.split_once(' ').map_or("", |(_, text)| text).trim();
             return Some(Self::Why {
+                text: text.to_owned(),
+            });
+        }
+        if word == "lost" {
+            let (file, text) = rest.split_once(' ')?;
+            return Some(Self::Lost {
+                file: file.parse().ok()?,
                 text: text.to_owned(),
             });
         }
@@ -394,6 +414,13 @@ mod tests {
                 "d 0 dd: error writing 'standard output': No space left on device",
                 Answer::Why {
                     text: "dd: error writing 'standard output': No space left on device".into(),
+                },
+            ),
+            (
+                "lost 2 Permission denied",
+                Answer::Lost {
+                    file: 2,
+                    text: "Permission denied".into(),
                 },
             ),
             (

@@ -126,7 +126,7 @@ async fn look(work: &Work<'_>, asks: &Asks, answers: &mut Answers) -> Result<(),
                 size,
                 room,
                 suffix,
-            }) => work.found(file, size, room, &suffix),
+            }) => work.found(file, size, room, &suffix)?,
             Some(Answer::Ready) => break,
             _ => {}
         }
@@ -345,7 +345,7 @@ type FlyingChunks = HashMap<(usize, u64), (Chunk, Option<Instant>)>;
 
 impl Flying {
     fn answered(&self, file: usize, piece: u64) -> Option<(Chunk, Instant)> {
-        let at = piece * PIECE as u64;
+        let at = piece.checked_mul(PIECE as u64)?;
         let (chunk, begun) = self.held().remove(&(file, at))?;
         Some((chunk, begun?))
     }

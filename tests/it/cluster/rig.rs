@@ -330,6 +330,12 @@ impl Client {
         });
     }
 
+    /// Sends a notification.
+    pub fn notify(&mut self, method: &str, params: Value) {
+        let (runtime, wire) = self.wire();
+        runtime.block_on(wire.notify(method, params));
+    }
+
     /// Sends requests, one behind the other, and waits for nothing: the server may be gone.
     pub fn start(&mut self, method: &str, asks: Vec<Value>) -> Vec<u64> {
         let (runtime, wire) = self.wire();

@@ -17,7 +17,7 @@ async fn counted_way() -> Proxy {
     Proxy::start(port, Duration::ZERO).await.unwrap()
 }
 
-async fn editor(rig: &Rig, with: impl FnOnce(&mut Command)) -> Client {
+pub(super) async fn editor(rig: &Rig, with: impl FnOnce(&mut Command)) -> Client {
     let mut client = Client::through_daemon_with(&rig.home(), |command| {
         command.env("NAMDRUNNER_MIN_SYNC_SECONDS", "1");
         with(command);

@@ -66,7 +66,7 @@ async fn an_editor_that_is_silent_is_told_what_happens_after_the_loss() {
     let before = place.daemon();
     signal(before, "KILL");
     until("another daemon is there", || {
-        place.is_owned() && place.daemon() != before
+        place.has_another_daemon(before)
     })
     .await;
     let mut other = place.editor().await;
@@ -93,7 +93,7 @@ async fn a_submission_survives_the_daemon_and_is_made_once() {
         let error = editor.request("submit", params).await.unwrap_err();
         assert_eq!(error["data"]["kind"], "serverLost", "{moment}: {error}");
         until("another daemon is there", || {
-            place.is_owned() && place.daemon() != before
+            place.has_another_daemon(before)
         })
         .await;
         // That one would be killed at the same moment: one that is not takes over.

@@ -267,3 +267,19 @@ async fn what_cannot_be_started_is_told() {
     assert_eq!(output.status.code(), Some(1), "{text}");
     assert!(text.contains("cannot be made"), "{text}");
 }
+
+#[tokio::test]
+async fn what_is_no_message_is_answered_although_there_is_no_daemon() {
+    let dir = tempfile::tempdir().unwrap();
+    std::fs::write(dir.path().join("data"), "a file").unwrap();
+    let mut client = Client::through_daemon(dir.path()).in_lines();
+    client.send_bytes(b"{no json\n").await;
+    let answer = client.receive().await.unwrap();
+    assert_eq!(answer["error"]["code"], -32700, "{answer}");
+    let batch = r#"[{"jsonrpc":"2.0","id":"a","method":"listJobs"},7]"#;
+    client.send_text(batch).await;
+    let answer = client.receive().await.unwrap();
+    assert_eq!(answer.as_array().unwrap().len(), 2, "{answer}");
+    assert_eq!(answer[1]["error"]["code"], -32600, "{answer}");
+    assert_eq!(client.finish().await, 0);
+}

@@ -174,3 +174,38 @@ async fn half_a_frame_at_the_end_is_told() {
         assert_eq!(client.wait().await, 0);
     }
 }
+
+#[tokio::test]
+async fn what_follows_a_wrong_length_is_in_no_log() {
+    const SECRET: &str = "planted-tail-4711";
+    let dir = tempfile::tempdir().unwrap();
+    for through_daemon in [false, true] {
+        let home = dir.path().join(through_daemon.to_string());
+        let trace = |command: &mut tokio::process::Command| {
+            command.env("NAMDRUNNER_LOG", "trace");
+        };
+        let mut client = if through_daemon {
+            Client::through_daemon_with(&home, trace)
+        } else {
+            Client::spawn_with(&home, trace)
+        };
+        // An answer whose length was counted in characters: its tail is taken for a header.
+        let wrong = format!("Content-Length: 20\r\n\r\n{{\"answers\":[\"01234{SECRET}\"]}}\n");
+        client.send_bytes(wrong.as_bytes()).await;
+        for _ in 0..2 {
+            let answer = client.receive().await.unwrap();
+            assert_eq!(answer["error"]["code"], -32700, "{answer}");
+        }
+        client.request("listClusters", json!({})).await.unwrap();
+        let stderr = client.stderr();
+        assert_eq!(client.finish().await, 0);
+        assert!(stderr.contains("could not be read"), "{stderr}");
+        assert!(!stderr.contains("planted"), "{stderr}");
+        let logs = std::fs::read_dir(home.join("state")).unwrap().flatten();
+        for log in logs.filter(|entry| entry.path().is_file()) {
+            let text = std::fs::read(log.path()).unwrap();
+            let text = String::from_utf8_lossy(&text);
+            assert!(!text.contains("planted"), "{text}");
+        }
+    }
+}

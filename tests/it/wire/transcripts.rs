@@ -49,8 +49,17 @@ fn files() -> Vec<PathBuf> {
     files
 }
 
+/// Where the server is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Server {
+    /// In the process that the client starts.
+    Alone,
+    /// In the background.
+    Daemon,
+}
+
 /// Replays one file; in `update` mode gives its text with what came.
-async fn replay(path: &Path, update: bool) -> String {
+async fn replay(path: &Path, server: Server, update: bool) -> String {
     let mut parts = text::read(&fs::read_to_string(path).unwrap());
     let name = path.file_name().unwrap().to_string_lossy().into_owned();
     let world = tempfile::tempdir().unwrap();
@@ -61,7 +70,11 @@ async fn replay(path: &Path, update: bool) -> String {
         let file = world.path().join("namdrunner/config/config.toml");
         fs::write(file, "[clusters.hpc]\nhots = \"login.example.org\"\n").unwrap();
     }
-    let mut client = Client::spawn(&world.path().join("namdrunner"));
+    let home = world.path().join("namdrunner");
+    let mut client = match server {
+        Server::Alone => Client::spawn(&home),
+        Server::Daemon => Client::through_daemon(&home),
+    };
     if words.iter().any(|word| word == "lines") {
         client = client.in_lines();
     }
@@ -102,7 +115,10 @@ async fn replay(path: &Path, update: bool) -> String {
                 if let Some(id) = message["id"].as_u64() {
                     open.forget(id);
                 }
-                let (want, have) = (recorded.of(expected), found.of(&message));
+                let (want, mut have) = (recorded.of(expected), found.of(&message));
+                if server == Server::Daemon {
+                    forget_the_daemon(&mut have);
+                }
                 if update && want != have {
                     recorded.of(&message);
                     *expected = message;
@@ -123,6 +139,19 @@ async fn replay(path: &Path, update: bool) -> String {
         client.finish().await;
     }
     text::write(&parts)
+}
+
+/// Takes out the one difference: the daemon says that it is one.
+fn forget_the_daemon(message: &mut Value) {
+    let answers = match message {
+        Value::Array(answers) => answers.as_mut_slice(),
+        one => std::slice::from_mut(one),
+    };
+    for answer in answers {
+        if let Some(Value::Object(facts)) = answer.pointer_mut("/result/namdrunner") {
+            assert!(facts.shift_remove("daemonPid").is_some(), "it is not one");
+        }
+    }
 }
 
 /// Whether a message is the one that is expected: the same answer, or the same notification.
@@ -150,7 +179,7 @@ async fn every_dialogue_goes_as_recorded() {
     let files = files();
     assert!(!files.is_empty());
     for path in files {
-        let written = replay(&path, update).await;
+        let written = replay(&path, Server::Alone, update).await;
         if update {
             fs::write(&path, written).unwrap();
         } else {
@@ -161,6 +190,14 @@ async fn every_dialogue_goes_as_recorded() {
                 path.display()
             );
         }
+    }
+}
+
+/// Windows that share a server are told the same, word for word, as one that has its own.
+#[tokio::test]
+async fn every_dialogue_goes_the_same_through_the_daemon() {
+    for path in files() {
+        replay(&path, Server::Daemon, false).await;
     }
 }
 

@@ -184,10 +184,43 @@ fn what_is_answered_to_a_daemon_that_is_gone_is_not_for_the_next() {
     let withdrawal =
         json!({"jsonrpc": "2.0", "method": "$/cancelRequest", "params": {"id": "q-0"}});
     assert_eq!(lost, [withdrawal]);
-    down(&mut ledger, &question);
     assert_eq!(up(&mut ledger, &reply), Upward::Drop, "the former's");
-    assert_eq!(up(&mut ledger, &reply), Upward::Pass);
-    assert_eq!(up(&mut ledger, &reply), Upward::Drop, "once");
+    let next = Id::of_question();
+    assert_ne!(next, Id::of_question());
+    ledger.note_downward(Downward::read(&message::bare_question(&next, "authPrompt")));
+    let reply = message::success(&next, &json!({"answers": ["x"]}));
+    assert_eq!(ledger.note_upward(&reply), Upward::Pass);
+    assert_eq!(ledger.note_upward(&reply), Upward::Drop, "once");
+}
+
+#[test]
+fn what_is_no_message_needs_no_daemon_to_be_answered() {
+    let mut ledger = Ledger::default();
+    for text in [
+        "{",
+        "7",
+        "[]",
+        r#"{"jsonrpc":"1.0","id":1,"method":"listJobs"}"#,
+    ] {
+        let Upward::Answer(answer) = ledger.note_upward(text) else {
+            panic!("{text} is passed on");
+        };
+        assert!(answer.contains("error"), "{answer}");
+    }
+    assert!(!ledger.has_questions_for_the_daemon());
+    // In a batch, its answer is one of the batch's.
+    up(&mut ledger, &json!([request(1, "listJobs"), 7]));
+    let nobody = Error::new(ErrorKind::ServerLost, "Nobody is there.");
+    let answers = values(&ledger.refuse_all(&nobody));
+    assert_eq!(answers.len(), 1);
+    let codes = answers[0].as_array().unwrap();
+    let codes: Vec<&Value> = codes.iter().map(|one| &one["error"]["code"]).collect();
+    assert_eq!(codes.len(), 2, "{codes:?}");
+    assert_eq!(codes[1], &json!(-32600));
+    up(&mut ledger, &json!([7, request(2, "listJobs")]));
+    let refused = json!({"jsonrpc": "2.0", "id": null, "error": {"code": -32600}});
+    down(&mut ledger, &json!([refused, answer(2, &json!({}))]));
+    assert!(!ledger.has_questions_for_the_daemon());
 }
 
 #[test]

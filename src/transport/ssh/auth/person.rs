@@ -144,7 +144,7 @@ impl Round<'_> {
         let answers = self.login.answers(method);
         let reason = if answers > 0 {
             "The last answer was refused."
-        } else if self.login.partial {
+        } else if self.login.partial > 0 {
             "The first step was accepted; the server asks for another."
         } else {
             ""

@@ -27,6 +27,23 @@ fn login(files: &[&str]) -> Login {
 }
 
 #[test]
+fn a_server_that_accepts_and_accepts_is_given_up() {
+    let mut login = login(&[]);
+    assert!(matches!(login.next(true), Step::Ask));
+    login.heard(failure(&[MethodKind::KeyboardInteractive], false));
+    let mut steps = 0;
+    while let Step::Person(AuthMethod::KeyboardInteractive) = login.next(true) {
+        login.heard(failure(&[MethodKind::KeyboardInteractive], true));
+        steps += 1;
+        assert!(steps < 100, "for ever");
+    }
+    // Those that ask for three are followed.
+    assert!(steps > 3);
+    let text = login.explain("me", "alpha").to_string();
+    assert!(text.contains("given up"), "{text}");
+}
+
+#[test]
 fn the_servers_methods_drive_the_login() {
     // No key at all: ask what there is.
     let mut none = login(&[]);

@@ -110,12 +110,21 @@ impl Target {
             None => wanted.host.to_owned(),
         };
         let alias = options.one("hostkeyalias").map(str::to_owned);
+        check_host(wanted.host)?;
+        check_host(&host)?;
+        check_host(alias.as_deref().unwrap_or(&host))?;
+        check_user(user)?;
         let mut remarks = remarks(options);
         let jumps: Vec<String> = match settings.and_then(|it| it.proxy_jump.as_deref()) {
             Some("none") => Vec::new(),
             Some(jumps) => list(jumps),
             None => options.one("proxyjump").map(list).unwrap_or_default(),
         };
+        for jump in &jumps {
+            let (user, host, _) = place(jump)?;
+            check_host(&host)?;
+            check_user(user.as_deref().unwrap_or_default())?;
+        }
         let tokens = Tokens {
             named: wanted.host,
             host: &host,
@@ -266,6 +275,31 @@ pub(super) fn place(text: &str) -> Result<(Option<String>, String, Option<u16>),
         return Err(bad());
     }
     Ok((user, host.to_owned(), port))
+}
+
+/// What means something to a shell. A name with it, from whatever file, must not become part of the
+/// line of a `ProxyCommand`; ssh refuses the same (`valid_hostname`, `valid_ruser` of its `ssh.c`).
+const OF_THE_SHELL: &str = "'`\"$;&<>|(){}*?[]";
+
+fn check_host(host: &str) -> Result<(), String> {
+    let bad =
+        |c: char| c.is_control() || c.is_whitespace() || c == '\\' || OF_THE_SHELL.contains(c);
+    match host.chars().find(|c| bad(*c)) {
+        Some(c) => Err(format!("{host:?} is not a host's name: it holds {c:?}")),
+        None if host.starts_with('-') => Err(format!("{host:?} begins with `-`")),
+        None => Ok(()),
+    }
+}
+
+fn check_user(user: &str) -> Result<(), String> {
+    let bad = |c: char| c.is_control() || c.is_whitespace() || OF_THE_SHELL.contains(c);
+    match user.chars().find(|c| bad(*c)) {
+        Some(c) => Err(format!("{user:?} is not a user's name: it holds {c:?}")),
+        None if user.starts_with('-') => Err(format!("{user:?} begins with `-`")),
+        // (One inside stands between a domain and its user.)
+        None if user.ends_with('\\') => Err(format!("{user:?} ends with a backslash")),
+        None => Ok(()),
+    }
 }
 
 fn list(text: &str) -> Vec<String> {

@@ -148,6 +148,42 @@ fn what_is_not_supported_is_named() {
 }
 
 #[test]
+fn nothing_of_a_shell_gets_into_a_command() {
+    let here = here();
+    let settings = SshSettings::new("hpc");
+    let with = |options: &[(&str, &str)], host: &str, user: Option<&str>| {
+        let mut all = Options::default();
+        all.add("proxycommand", "nc %r %h %p %n %k");
+        for (name, value) in options {
+            all.add(name, value);
+        }
+        let wanted = Wanted {
+            host,
+            user,
+            port: None,
+        };
+        Target::of(&wanted, &all, Some(&settings), &here)
+    };
+    assert!(with(&[("user", "DOMAIN\\you")], "hpc", None).is_ok());
+    for bad in [
+        "a;b", "$(b)", "`b`", "a b", "a|b", "a&b", "a>b", "a'b", "a\"b", "-b", "a*",
+    ] {
+        let error = with(&[("user", bad)], "hpc", None).unwrap_err();
+        assert!(error.contains(&format!("{bad:?}")), "{error}");
+        assert!(with(&[], "hpc", Some(bad)).is_err(), "{bad}");
+        assert!(with(&[], bad, None).is_err(), "{bad}");
+        for name in ["hostname", "hostkeyalias"] {
+            assert!(with(&[(name, bad)], "hpc", None).is_err(), "{name} {bad}");
+        }
+        let jump = format!("{bad}@gate");
+        assert!(
+            with(&[("proxyjump", &jump)], "hpc", None).is_err(),
+            "{jump}"
+        );
+    }
+}
+
+#[test]
 fn agents_are_found_and_left_out() {
     let agent =
         |value: &str| target_of(&[("identityagent", value)], &SshSettings::new("hpc")).agent;

@@ -22,20 +22,24 @@ use crate::transport::{Get, Sent, TransportError, Watcher};
 const BYTES: u64 = 8 * 1024 * 1024;
 const FILES: usize = 1000;
 
+/// The longest line before the stream, in bytes: longer than any path.
+const LONGEST: usize = 64 * 1024;
+
 /// A file that comes to more than this has grown since it was listed, and comes by itself.
 const LARGEST: u64 = 4 * SMALL;
 
 /// Sums the files whose names (below `/`) stand on its input and prints them as a tar stream. `-h`:
-/// what a link points at is what is wanted.
+/// what a link points at is what is wanted. A file that changes, or is gone, is no failure where sums
+/// tell of it: it comes by itself.
 const SCRIPT: &str = r#"list=$(cat)
 cd / || exit 66
 if command -v sha256sum >/dev/null 2>&1; then s=sha256sum
 elif command -v shasum >/dev/null 2>&1; then s='shasum -a 256'
 else s=
 fi
-if [ -n "$s" ]; then printf '%s\n' "$list" | tr '\n' '\000' | xargs -0 nice $s || exit 66; fi
-echo ready
-printf '%s\n' "$list" | tar -chf - -T -
+if [ -n "$s" ]; then printf '%s\n' "$list" | tr '\n' '\000' | xargs -0 nice $s 2>/dev/null; fi
+echo "ready $s"
+printf '%s\n' "$list" | tar -chf - -T - || { t=$?; [ -n "$s" ] && [ "$t" -le 2 ]; }
 "#;
 
 /// Fetches files; one that changed meanwhile is left out.
@@ -121,22 +125,19 @@ fn unpack(
     cancel: &CancellationToken,
     watch: &Watcher,
 ) -> Result<Vec<(usize, Sent)>, TransportError> {
-    let mut sums = Vec::new();
-    loop {
+    let mut sums = HashMap::new();
+    let summed = loop {
         let Some(line) = stream.line() else {
             // The conversation knows why.
             return Ok(Vec::new());
         };
-        if line == "ready" {
-            break;
+        if let Some(by) = line.strip_prefix("ready") {
+            break !by.trim().is_empty();
         }
-        sums.push(
-            line.trim_start_matches('\\')
-                .get(..64)
-                .unwrap_or_default()
-                .to_owned(),
-        );
-    }
+        if let Some((path, sum)) = sum_line(&line) {
+            sums.insert(path.to_owned(), sum.to_owned());
+        }
+    };
     let names: HashMap<&str, usize> = targets
         .iter()
         .enumerate()
@@ -165,7 +166,7 @@ fn unpack(
         let mut bytes = Vec::new();
         entry.read_to_end(&mut bytes).map_err(broken)?;
         let sha256 = hex(&Sha256::digest(&bytes));
-        if !sums.is_empty() && sums.get(number) != Some(&sha256) {
+        if summed && sums.get(path) != Some(&sha256) {
             continue;
         }
         let here =
@@ -197,6 +198,16 @@ fn unpack(
     Ok(fetched)
 }
 
+/// The path and the checksum of a line of `sha256sum`: `<sum>  ./path`. One of a name that it writes
+/// otherwise (with a backslash before the sum) is left out: that file comes by itself.
+fn sum_line(line: &str) -> Option<(&str, &str)> {
+    let (sum, name) = line.split_at_checked(64)?;
+    let path = name.strip_prefix("  .").or(name.strip_prefix(" *."))?;
+    sum.bytes()
+        .all(|byte| byte.is_ascii_hexdigit())
+        .then_some((path, sum))
+}
+
 /// When a file was modified.
 fn entry_date<R: Read>(entry: &tar::Entry<'_, R>) -> io::Result<SystemTime> {
     Ok(UNIX_EPOCH + Duration::from_secs(entry.header().mtime()?))
@@ -223,7 +234,7 @@ impl Arriving {
     fn line(&mut self) -> Option<String> {
         let mut line = Vec::new();
         loop {
-            if !self.fill() {
+            if !self.fill() || line.len() > LONGEST {
                 return None;
             }
             let byte = *self.held.get(self.at)?;

@@ -77,7 +77,7 @@ impl Here {
     pub(super) async fn sum(self, block: u64) -> Result<String, TransportError> {
         blocking(move || {
             let length = blocks::length(self.size, block);
-            let sum = blocks::sum(&self.file, block * BLOCK, length);
+            let sum = blocks::sum(&self.file, block.saturating_mul(BLOCK), length);
             sum.map_err(|error| trouble(&self.target, &error))
         })
         .await

@@ -15,6 +15,9 @@ use crate::transport::{Get, Sent, TransportError, Watcher};
 /// How often a block may arrive otherwise than it is there before the file is given up.
 const DIFFERENCES: u32 = 2;
 
+/// The largest file, in bytes: the list of its blocks is held in memory. (16 TiB, the largest of ext4.)
+const LARGEST: u64 = 1 << 44;
+
 /// A part of a file that is fetched at once.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Span {
@@ -57,6 +60,8 @@ struct FileState {
     blocks: Vec<BlockState>,
     done: u64,
     named: bool,
+    /// Why it cannot be fetched.
+    lost: Option<String>,
 }
 
 #[derive(Default, Clone)]
@@ -142,12 +147,32 @@ impl<'a> Work<'a> {
             }
             return Ok(());
         }
+        if size > LARGEST {
+            return Err(TransportError::Remote(format!(
+                "{}: of {size} bytes, which is more than can be fetched",
+                get.from
+            ))
+            .into());
+        }
         let here = Here::find(get, size, mode, modified).await?;
         if let Some(this) = self.state().files.get_mut(file) {
             this.blocks = vec![BlockState::default(); index(blocks::count(size))];
             this.here = Some(here);
         }
         Ok(())
+    }
+
+    /// Notes that a file cannot be fetched (any more); the others can.
+    pub(super) fn lost(&self, file: usize, why: String) {
+        let mut state = self.state();
+        let asks_about_it = format!("s {file} ");
+        state.spans.retain(|span| span.file != file);
+        state
+            .questions
+            .retain(|question| !question.starts_with(&asks_about_it));
+        if let Some(this) = state.files.get_mut(file).filter(|this| !this.named) {
+            this.lost = Some(why);
+        }
     }
 
     /// The blocks that may be here already: file, block, length.
@@ -331,6 +356,7 @@ impl<'a> Work<'a> {
             .filter(|(_, file)| {
                 state.planned
                     && !file.named
+                    && file.lost.is_none()
                     && file.here.is_some()
                     && file.blocks.iter().all(|block| block.good)
             })
@@ -350,9 +376,36 @@ impl<'a> Work<'a> {
         Ok(())
     }
 
-    /// Whether all files have their names.
+    /// Whether all files have their names, but for those that cannot be fetched.
     pub(super) fn is_done(&self) -> bool {
-        self.state().files.iter().all(|file| file.named)
+        let state = self.state();
+        state
+            .files
+            .iter()
+            .all(|file| file.named || file.lost.is_some())
+    }
+
+    /// Removes what there is of files that could not be fetched; says which, and why.
+    pub(super) async fn forget_lost(&self) -> Vec<String> {
+        let lost: Vec<(String, Option<PathBuf>)> = {
+            let state = self.state();
+            let files = self.files.iter().zip(&state.files);
+            files
+                .filter_map(|(get, this)| {
+                    let text = format!("{}: {}", get.from, this.lost.as_ref()?);
+                    Some((text, this.here.as_ref().map(|here| here.path.clone())))
+                })
+                .collect()
+        };
+        let mut texts = Vec::new();
+        for (text, unfinished) in lost {
+            if let Some(path) = unfinished {
+                // Nothing can be done about one that cannot be removed.
+                let _ = tokio::fs::remove_file(path).await;
+            }
+            texts.push(text);
+        }
+        texts
     }
 
     /// Removes what is unfinished, unless the error is one after which it can be continued.
@@ -408,3 +461,6 @@ fn spans_of(file: usize, size: u64, block: u64) -> impl Iterator<Item = Span> {
 fn index(block: u64) -> usize {
     usize::try_from(block).unwrap_or(usize::MAX)
 }
+
+#[cfg(test)]
+mod tests;

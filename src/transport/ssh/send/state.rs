@@ -36,7 +36,10 @@ struct State {
 #[derive(Default)]
 struct FileState {
     suffix: String,
+    /// Bytes that were there at first; of more than the file has, as many as it has.
     size_there: u64,
+    /// Where the last acknowledged byte ends: so much is there, or what was there is lost.
+    reached: u64,
     /// Bytes that are free beside it.
     room: Option<u64>,
     /// What the far end held at first.
@@ -138,17 +141,32 @@ impl<'a> Work<'a> {
         }
     }
 
-    /// Notes what the porter found of a file.
-    pub(super) fn found(&self, file: usize, size: u64, room: Option<u64>, suffix: &str) {
+    /// Notes what the porter found of a file. Over a further connection, an error if it is no longer
+    /// what it was: each byte is read once here and sent, so that it can only be sent anew.
+    pub(super) fn found(
+        &self,
+        file: usize,
+        size: u64,
+        room: Option<u64>,
+        suffix: &str,
+    ) -> Result<(), Stop> {
         let mut state = self.state();
-        if state.begun {
-            return;
-        }
-        if let Some(this) = state.files.get_mut(file) {
+        let begun = state.begun;
+        let (Some(out), Some(this)) = (self.files.get(file), state.files.get_mut(file)) else {
+            return Ok(());
+        };
+        if !begun {
             suffix.clone_into(&mut this.suffix);
-            this.size_there = size;
+            this.size_there = size.min(out.size);
             this.room = room;
+        } else if size < this.reached {
+            return Err(TransportError::Remote(format!(
+                "{}: of the {} bytes that had arrived only {size} are left; repeat it",
+                out.to, this.reached
+            ))
+            .into());
         }
+        Ok(())
     }
 
     /// Refuses to begin where there is no room for what is to be sent.
@@ -191,11 +209,12 @@ impl<'a> Work<'a> {
     /// Notes what a block holds at the far end before anything is sent.
     pub(super) fn there(&self, file: usize, block: u64, sum: Option<String>) {
         if let Some(this) = self.state().files.get_mut(file) {
-            let block = index(block);
-            if this.there.len() <= block {
-                this.there.resize(block + 1, None);
+            // Of so many blocks at most it was asked.
+            let asked = index(blocks::count(this.size_there));
+            if this.there.len() < asked {
+                this.there.resize(asked, None);
             }
-            if let Some(slot) = this.there.get_mut(block) {
+            if let Some(slot) = this.there.get_mut(index(block)) {
                 *slot = sum;
             }
         }
@@ -252,6 +271,7 @@ impl<'a> Work<'a> {
                         .files
                         .get(file)
                         .map_or(0, |file| blocks::length(file.size, block));
+                    this.reached = this.reached.max(block * blocks::BLOCK + there);
                     if let Some(block) = this.blocks.get_mut(index(block)) {
                         *block = BlockState {
                             acknowledged: there,
@@ -278,10 +298,11 @@ impl<'a> Work<'a> {
     pub(super) fn acknowledged(&self, chunk: &Chunk) {
         let bytes = chunk.bytes.len() as u64;
         self.moved.fetch_add(bytes, Ordering::Relaxed);
-        if let Some(this) = self.state().files.get_mut(chunk.file)
-            && let Some(block) = this.blocks.get_mut(index(chunk.at / blocks::BLOCK))
-        {
-            block.acknowledged += bytes;
+        if let Some(this) = self.state().files.get_mut(chunk.file) {
+            this.reached = this.reached.max(chunk.at + bytes);
+            if let Some(block) = this.blocks.get_mut(index(chunk.at / blocks::BLOCK)) {
+                block.acknowledged += bytes;
+            }
         }
         self.tell(chunk.file, bytes);
         self.consider(chunk.file);
@@ -415,3 +436,6 @@ fn place(file: &Outgoing, suffix: &str) -> String {
 fn index(block: u64) -> usize {
     usize::try_from(block).unwrap_or(usize::MAX)
 }
+
+#[cfg(test)]
+mod tests;

@@ -393,3 +393,102 @@ async fn too_many_attempts_are_told_as_the_server_tells_them() {
     let text = needs_you(log_in(&ssh, &person).await);
     assert!(text.contains("Too many authentication failures"), "{text}");
 }
+
+/// A password of the system's own, in its files.
+const PAM_SYSTEM: &str = "\
+auth required pam_unix.so
+account required pam_unix.so
+password required pam_unix.so
+session required pam_permit.so
+";
+
+/// A user of this machine whose password has expired; removed when dropped.
+struct Expired(String);
+
+impl Expired {
+    fn new(number: u32) -> Self {
+        let account = Self(format!("nrtx{number}x{}", std::process::id()));
+        let add = ["--no-create-home", "--home-dir", "/", "--shell", "/bin/sh"];
+        account.root("useradd", &add);
+        let mut set = Process::new("chpasswd")
+            .stdin(std::process::Stdio::piped())
+            .spawn()
+            .unwrap();
+        let line = format!("{}:{PASSWORD}\n", account.0);
+        let mut input = set.stdin.take().unwrap();
+        std::io::Write::write_all(&mut input, line.as_bytes()).unwrap();
+        drop(input);
+        assert!(set.wait().unwrap().success());
+        account.root("chage", &["--lastday", "0"]);
+        account
+    }
+
+    fn root(&self, program: &str, arguments: &[&str]) {
+        let done = Process::new(program).args(arguments).arg(&self.0).status();
+        assert!(done.unwrap().success(), "{program}");
+    }
+
+    fn settings(&self, server: &Server) -> SshSettings {
+        SshSettings {
+            user: Some(self.0.clone()),
+            ..without_keys(server)
+        }
+    }
+}
+
+impl Drop for Expired {
+    fn drop(&mut self) {
+        let _ = Process::new("userdel").arg("--force").arg(&self.0).output();
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs tests/run.sh"]
+async fn a_password_that_has_expired_is_changed_at_the_login() {
+    let account = Expired::new(1);
+    let server = Server::with_pam("KbdInteractiveAuthentication yes", PAM_SYSTEM, prepare);
+    let ssh = Ssh::new(account.settings(&server));
+    let person = Person::answering(|ask| {
+        let answer = |text: &str| match text {
+            text if text.to_ascii_lowercase().contains("new") => "staple-4711-battery".to_owned(),
+            _ => PASSWORD.to_owned(),
+        };
+        Some(ask.prompts.iter().map(|it| answer(&it.text)).collect())
+    });
+    log_in(&ssh, &person).await.unwrap();
+    assert_eq!(run(&ssh, "echo in").await.unwrap(), "in\n");
+    let prompts = person.prompts();
+    assert!(prompts.contains("New password: "), "{prompts}");
+    // From now on it is the new one.
+    let again = Ssh::new(account.settings(&server));
+    let person = Person::answering(|ask| {
+        let answers = ask.prompts.iter().map(|_| "staple-4711-battery".to_owned());
+        Some(answers.collect())
+    });
+    log_in(&again, &person).await.unwrap();
+    assert_eq!(run(&again, "echo in").await.unwrap(), "in\n");
+    assert_eq!(person.asked.lock().unwrap().len(), 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs tests/run.sh"]
+async fn a_password_that_has_expired_is_told_where_it_cannot_be_changed() {
+    let account = Expired::new(2);
+    let server = Server::with_pam(
+        "PasswordAuthentication yes\nKbdInteractiveAuthentication no",
+        PAM_SYSTEM,
+        prepare,
+    );
+    let ssh = Ssh::new(account.settings(&server));
+    let person = Person::saying(&[PASSWORD]);
+    log_in(&ssh, &person).await.unwrap();
+    for _ in 0..2 {
+        let text = needs_you(run(&ssh, "echo in").await);
+        assert!(
+            text.contains("has expired") || text.contains("no key to offer"),
+            "{text}"
+        );
+    }
+    let text = needs_you(log_in(&ssh, &Person::saying(&["wrong", "wrong", "wrong"])).await);
+    assert!(text.contains("the answers were refused"), "{text}");
+}

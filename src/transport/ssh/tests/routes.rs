@@ -22,13 +22,17 @@ impl Files {
 
     /// A block for a server, under an alias.
     fn host(&self, alias: &str, server: &Server, more: &str) -> String {
+        self.host_at(alias, server, server.port, more)
+    }
+
+    /// The same, through another port.
+    fn host_at(&self, alias: &str, server: &Server, port: u16, more: &str) -> String {
         let ours = ssh_settings();
         let book = self.dir.path().join(format!("book-{alias}"));
-        std::fs::copy(server.known_hosts(server.port), &book).unwrap();
+        std::fs::copy(server.known_hosts(port), &book).unwrap();
         format!(
-            "Host {alias}\n  HostName 127.0.0.1\n  Port {}\n  User {}\n  IdentityFile {}\n  \
+            "Host {alias}\n  HostName 127.0.0.1\n  Port {port}\n  User {}\n  IdentityFile {}\n  \
              IdentitiesOnly yes\n  UserKnownHostsFile {}\n  {more}\n",
-            server.port,
             ours.user.unwrap(),
             ours.identity_files[0].display(),
             book.display()
@@ -81,6 +85,31 @@ async fn an_alias_leads_over_other_hosts() {
         matches!(&error, TransportError::Unreachable(text) if text.contains("gate") && text.contains("does not lead on")),
         "{error:?}"
     );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs tests/run.sh"]
+async fn a_host_on_the_way_that_dies_is_noticed() {
+    let (gate, hpc) = (Server::start(""), Server::start(""));
+    let proxy = super::proxy::Proxy::start(gate.port, Duration::ZERO)
+        .await
+        .unwrap();
+    let files = Files::new();
+    let text = [
+        files.host_at("gate", &gate, proxy.port(), ""),
+        files.host("hpc", &hpc, "ProxyJump gate"),
+    ]
+    .concat();
+    let ssh = Ssh::new(files.settings("hpc", &text));
+    assert_eq!(run(&ssh, "echo in").await.unwrap(), "in\n");
+    let lost = ssh.lost();
+    proxy.cut();
+    tokio::time::timeout(SOON, lost)
+        .await
+        .expect("its end is noticed");
+    assert!(!ssh.connected());
+    assert_eq!(run(&ssh, "echo again").await.unwrap(), "again\n");
+    assert_eq!((gate.logins(), hpc.logins()), (2, 2));
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -428,3 +428,143 @@ async fn a_file_that_grows_is_fetched_as_it_was_announced() {
     assert!(matches!(error, TransportError::Remote(_)), "{error:?}");
     assert!(!file.to.exists());
 }
+
+/// A directory of programs that stand before those of the system.
+fn before_the_systems(dir: &Path, name: &str, text: &str) {
+    let bin = dir.join("bin");
+    std::fs::create_dir_all(&bin).unwrap();
+    std::fs::write(bin.join(name), text).unwrap();
+    for path in [dir, &bin, &bin.join(name)] {
+        open_to_all(path);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs tests/run.sh"]
+async fn small_files_that_change_or_vanish_keep_no_other_from_coming() {
+    // What happens between the sums and the stream, without luck.
+    let meddles = "#!/bin/sh\n/usr/bin/sha256sum \"$@\"\nfor f in \"$@\"; do case $f in\n\
+        */changes) echo more >>\"$f\" ;;\n*/vanishes) rm -f \"$f\" ;;\nesac; done\n";
+    let server = Server::prepared(
+        "SetEnv PATH={dir}/bin:/usr/bin:/bin\nSubsystem sftp internal-sftp",
+        |dir| before_the_systems(dir, "sha256sum", meddles),
+    );
+    let (near, far) = (TempDir::new().unwrap(), TempDir::new().unwrap());
+    open_to_all(far.path());
+    let names = ["first", "changes", "vanishes", "was never there", "last"];
+    let files: Vec<Get> = names
+        .iter()
+        .map(|name| {
+            let path = far.path().join(name);
+            if *name != "was never there" {
+                std::fs::write(&path, name.as_bytes()).unwrap();
+                open_to_all(&path);
+            }
+            Get {
+                from: RemotePath::parse(path.to_str().unwrap()).unwrap(),
+                to: near.path().join(name),
+                bytes: Some(name.len() as u64),
+            }
+        })
+        .collect();
+    let ssh = Ssh::new(settings(&server, server.port));
+    let error = ssh.get(&files, &Watcher::default()).await.unwrap_err();
+    let text = match &error {
+        TransportError::Remote(text) => text,
+        other => panic!("{other:?}"),
+    };
+    for name in ["vanishes", "was never there"] {
+        let says = format!("{}: No such file", far.path().join(name).display());
+        assert!(text.contains(&says), "{text}");
+    }
+    let here = |name: &str| std::fs::read_to_string(near.path().join(name)).unwrap();
+    assert_eq!(here("first"), "first");
+    assert_eq!(here("last"), "last");
+    assert_eq!(here("changes"), "changesmore\n");
+    assert_eq!(std::fs::read_dir(near.path()).unwrap().count(), 3);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs tests/run.sh"]
+async fn what_is_lost_over_a_new_connection_is_not_taken_for_sent() {
+    for lines in [SFTP, ""] {
+        let rig = Arc::new(Rig::new(lines).await);
+        let ssh = rig.ssh();
+        let file = rig.outgoing(&noise(60 * 1_000_000));
+        let (moved, meddler) = (
+            Arc::new(std::sync::atomic::AtomicU64::new(0)),
+            Arc::clone(&rig),
+        );
+        let counted = Arc::clone(&moved);
+        let watch = Watcher {
+            progress: Some(Arc::new(move |bytes| {
+                let before = counted.fetch_add(bytes, Ordering::SeqCst);
+                if before < 25 * MEGABYTE && before + bytes >= 25 * MEGABYTE {
+                    // A far end that comes back without it; what still arrives has no name.
+                    for part in meddler.unfinished(&meddler.far) {
+                        std::fs::remove_file(part).unwrap();
+                    }
+                    meddler.proxy.cut();
+                }
+            })),
+            ..Watcher::default()
+        };
+        let error = put(&ssh, &file, &watch).await.unwrap_err();
+        assert!(
+            matches!(&error, TransportError::Remote(text) if text.contains("repeat it")),
+            "{error:?}"
+        );
+        assert!(!rig.far.path().join("target").exists());
+        assert_eq!(rig.unfinished(&rig.far).len(), 0);
+        // Repeated, it is whole.
+        put(&ssh, &file, &Watcher::default()).await.unwrap();
+        let there = std::fs::read(rig.far.path().join("target")).unwrap();
+        assert!(there == std::fs::read(&file.from).unwrap());
+    }
+}
+
+/// The middle of what a look takes, one after the other, as long as `more` says.
+async fn looks(ssh: &Ssh, mut more: impl FnMut(usize) -> bool) -> (Duration, usize) {
+    let mut took = Vec::new();
+    while more(took.len()) {
+        let begun = Instant::now();
+        assert_eq!(run(ssh, "echo look").await.unwrap(), "look\n");
+        took.push(begun.elapsed());
+    }
+    took.sort_unstable();
+    (took[took.len() / 2], took.len())
+}
+
+/// At a round trip of 40 ms, of which a look needs two, so that its share of a busy machine weighs
+/// little. (The benchmark measures 200 MB, and the slowest of a hundred.)
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs tests/run.sh"]
+async fn looks_are_answered_while_files_move() {
+    const TIMES: u32 = 4;
+    let rig = Rig::new(SFTP).await;
+    rig.proxy.set_delay(Duration::from_millis(20));
+    let ssh = rig.ssh();
+    let bytes = noise(60 * 1_000_000);
+    let (out, back) = (rig.outgoing(&bytes), rig.incoming(&bytes));
+    run(&ssh, "true").await.unwrap();
+    let (idle, _) = looks(&ssh, |done| done < 10).await;
+    for up in [true, false] {
+        let moving = std::sync::atomic::AtomicBool::new(true);
+        let transfer = async {
+            let done = if up {
+                put(&ssh, &out, &Watcher::default()).await
+            } else {
+                get(&ssh, &back, &Watcher::default()).await
+            };
+            moving.store(false, Ordering::SeqCst);
+            done.unwrap()
+        };
+        let ((busy, looked), _) =
+            tokio::join!(looks(&ssh, |_| moving.load(Ordering::SeqCst)), transfer);
+        assert!(looked >= 3, "{looked} looks; too short a transfer");
+        assert!(
+            busy < idle * TIMES,
+            "up {up}: {busy:?} while files move, {idle:?} while nothing does"
+        );
+    }
+}
