@@ -186,6 +186,20 @@ error('Cannot import a meta module')
 ---@field sacct namdrunner.SourceStatus The accounting records; asked only about jobs that the queue does not hold.
 ---@field marker namdrunner.SourceStatus The jobs' own end markers; as above.
 
+--- One component of a heterogeneous job.
+---@class namdrunner.Component
+---@field id integer Its number, from 0.
+---@field status namdrunner.Status Where it is in its life.
+---@field slurmJobId? string The batch system's id, `123+0`.
+---@field slurmState string The batch system's own last word for its state.
+---@field exitCode? integer Its exit code.
+---@field signal? integer The signal that ended it.
+---@field startedAt? namdrunner.Time When it started.
+---@field completedAt? namdrunner.Time When it ended.
+---@field nodes? string Its nodes.
+---@field partition? string Its partition.
+---@field maxRssBytes? integer Its largest resident memory in bytes.
+
 --- What `connect` takes.
 ---@class namdrunner.ConnectParams
 ---@field cluster string The cluster's name in config.toml.
@@ -407,6 +421,7 @@ error('Cannot import a meta module')
 ---@field array? string The members, as they were asked for (`0-9%4`). Absent: it is no array.
 ---@field memberCounts? namdrunner.MemberCounts How the members of an array stand.
 ---@field members? namdrunner.Member[] Each member of an array, by number. Only `jobStatus` tells them.
+---@field components? namdrunner.Component[] The components of a heterogeneous job (`sbatch … : …`), by number. Absent: it has none.
 ---@field attempt integer The number of the newest attempt; 0 before the first submit.
 ---@field attempts namdrunner.Attempt[] All attempts, the newest last.
 ---@field cancelRequestedAt? namdrunner.Time When its cancellation was asked for, while that is not settled.
@@ -780,7 +795,7 @@ error('Cannot import a meta module')
 ---| "squeue" # The queue.
 ---| "sacct" # The accounting records.
 ---| "marker" # The marker files that the job's own script leaves.
----| "log" # NAMD's log.
+---| "log" # NAMD's log, or what the batch system wrote into the job's own output.
 ---| "user" # The person.
 ---| "discovered" # What the job left in its directories on the cluster.
 

@@ -320,6 +320,32 @@ export interface ComparedSources {
   marker: SourceStatus;
 }
 
+/** One component of a heterogeneous job. */
+export interface Component {
+  /** Its number, from 0. */
+  id: number;
+  /** Where it is in its life. */
+  status: Status;
+  /** The batch system's id, `123+0`. */
+  slurmJobId?: string;
+  /** The batch system's own last word for its state. */
+  slurmState: string;
+  /** Its exit code. */
+  exitCode?: number;
+  /** The signal that ended it. */
+  signal?: number;
+  /** When it started. */
+  startedAt?: Time;
+  /** When it ended. */
+  completedAt?: Time;
+  /** Its nodes. */
+  nodes?: string;
+  /** Its partition. */
+  partition?: string;
+  /** Its largest resident memory in bytes. */
+  maxRssBytes?: number;
+}
+
 /** What `connect` takes. */
 export interface ConnectParams {
   /** The cluster's name in config.toml. */
@@ -699,6 +725,8 @@ export interface Job {
   memberCounts?: MemberCounts;
   /** Each member of an array, by number. Only `jobStatus` tells them. */
   members?: Member[];
+  /** The components of a heterogeneous job (`sbatch … : …`), by number. Absent: it has none. */
+  components?: Component[];
   /** The number of the newest attempt; 0 before the first submit. */
   attempt: number;
   /** All attempts, the newest last. */
@@ -1328,7 +1356,7 @@ export type Source =
   | "sacct"
   /** The marker files that the job's own script leaves. */
   | "marker"
-  /** NAMD's log. */
+  /** NAMD's log, or what the batch system wrote into the job's own output. */
   | "log"
   /** The person. */
   | "user"

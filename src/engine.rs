@@ -33,6 +33,7 @@ mod roster;
 mod shown;
 mod sync;
 mod upload;
+mod watchlist;
 mod worker;
 
 use std::collections::{BTreeMap, HashSet};

@@ -3,6 +3,7 @@
 //! [`Job`] is plain data. Its status and lifecycle change only in [`state`], by [`state::Fact`]s.
 
 pub mod adoption;
+pub mod components;
 pub mod discovery;
 pub mod info;
 pub mod layout;
@@ -385,6 +386,9 @@ pub struct Attempt {
     /// How its members stand, if it is an array that the batch system has taken.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub members: Option<MemberCounts>,
+    /// Its components, if it is a heterogeneous job.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub components: Vec<components::Component>,
 }
 
 /// What went wrong, kept with the job.

@@ -52,8 +52,8 @@ pub use insight::{
     WhichLog,
 };
 pub use job::{
-    Attempt, Cause, CauseCode, ErrorInfo, Job, Member, MemberCounts, Observed, Origin, OriginKind,
-    Phase, ReasonClass, Resources, Results, ResultsState, Source, Status, WaitReason,
+    Attempt, Cause, CauseCode, Component, ErrorInfo, Job, Member, MemberCounts, Observed, Origin,
+    OriginKind, Phase, ReasonClass, Resources, Results, ResultsState, Source, Status, WaitReason,
 };
 pub use lifecycle::{
     CancelParams, ClientInfo, ExecuteCommandOptions, InitializationOptions, InitializeParams,

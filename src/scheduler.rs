@@ -407,7 +407,7 @@ pub enum Source {
     Sacct,
     /// The marker files the job's own script leaves.
     Marker,
-    /// NAMD's log.
+    /// NAMD's log, or what the batch system wrote into the job's own output.
     Log,
     /// The person.
     User,
@@ -530,6 +530,8 @@ pub struct Report {
     pub max_rss: Option<u64>,
     /// How often it was started again.
     pub restarts: Option<u32>,
+    /// What the same source said of each component of a heterogeneous job, by number.
+    pub components: Vec<(u32, Self)>,
     /// The raw line.
     pub evidence: String,
 }
@@ -553,6 +555,7 @@ impl Report {
             time_limit: None,
             max_rss: None,
             restarts: None,
+            components: Vec::new(),
             evidence: evidence.to_owned(),
         }
     }

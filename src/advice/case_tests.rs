@@ -66,6 +66,7 @@ pub(super) fn job(config: &str, state: JobState) -> Job {
         time_limit: Some(3600),
         max_rss: None,
         restarts: 0,
+        components: Vec::new(),
         untraced: false,
         members: None,
     });

@@ -70,7 +70,7 @@ impl Engine {
             Source::Squeue
         };
         let changes = discovery::adopted(job, self.tag()?, id, submitted, source, &found.evidence);
-        let Some(job) = self.take_in(changes, config).await? else {
+        let Some(job) = self.take_in(vec![(changes, config)]).await?.pop() else {
             return Err(Error::internal("an adopted job has an id that exists"));
         };
         // What it does now.

@@ -1,6 +1,6 @@
 //! Jobs that are not in the list, found in their directories on the cluster.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use crate::config;
@@ -11,11 +11,13 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::job::discovery::{self, Draft, Place};
 use crate::job::state::Change;
 use crate::job::{Job, JobId};
-use crate::scheduler::{Resources, SchedulerId};
+use crate::scheduler::{Report, Resources, SchedulerId};
 use crate::store::ClusterFacts;
 
 /// A cluster is compared by itself no more often than this.
 const COMPARE_SECONDS: i64 = 3600;
+/// Jobs that are taken in with one transaction.
+const AT_ONCE: usize = 200;
 /// Where the time of that is kept among a cluster's facts.
 const COMPARED_AT: &str = "comparedAt";
 
@@ -93,10 +95,20 @@ impl Engine {
         let query = self.ask_about(cluster, &ready, watched).await?;
         let absent: HashSet<SchedulerId> = query.absent.iter().cloned().collect();
         let rule = cluster.settings.absence;
+        let mut by_id: HashMap<&SchedulerId, Vec<&Report>> = HashMap::new();
+        for report in &query.reports {
+            by_id.entry(&report.id).or_default().push(report);
+        }
+        let mut stories = drafts
+            .into_iter()
+            .map(|(draft, config)| (draft.replay(&by_id, &absent, rule, self.now()), config));
         let mut jobs = Vec::new();
-        for (draft, config) in drafts {
-            let changes = draft.replay(&query.reports, &absent, rule, self.now());
-            jobs.extend(self.take_in(changes, config).await?);
+        loop {
+            let some: Vec<_> = stories.by_ref().take(AT_ONCE).collect();
+            if some.is_empty() {
+                break;
+            }
+            jobs.extend(self.take_in(some).await?);
         }
         if !jobs.is_empty() {
             tracing::info!(cluster = cluster.name(), jobs = jobs.len(), "found jobs");
@@ -190,22 +202,24 @@ impl Engine {
         }
     }
 
-    /// Stores a job with its history, and tells. None if it is here already, or was deleted here.
-    pub(super) async fn take_in(
-        &self,
-        changes: Vec<Change>,
-        config: Vec<u8>,
-    ) -> Result<Option<Job>> {
+    /// Stores jobs with their histories and configs, in one transaction, and tells. Those that are here
+    /// already, or were deleted here, are left out.
+    pub(super) async fn take_in(&self, stories: Vec<(Vec<Change>, Vec<u8>)>) -> Result<Vec<Job>> {
         let engine = self.clone();
         blocking(move || {
             let mut told = lock(&engine.inner.told);
-            let Some(numbers) = engine.store().restore(&changes, &config)? else {
-                return Ok(None);
-            };
-            for (seq, change) in numbers.into_iter().zip(&changes) {
-                engine.tell_in_order(&mut told, seq, change);
+            let taken = engine.store().restore(&stories)?;
+            let mut jobs = Vec::new();
+            for ((changes, _), numbers) in stories.into_iter().zip(taken) {
+                let Some(numbers) = numbers else {
+                    continue;
+                };
+                for (seq, change) in numbers.into_iter().zip(&changes) {
+                    engine.tell_in_order(&mut told, seq, change);
+                }
+                jobs.extend(changes.into_iter().next_back().map(|change| change.job));
             }
-            Ok(changes.into_iter().next_back().map(|change| change.job))
+            Ok(jobs)
         })
         .await
     }

@@ -1,12 +1,15 @@
 //! How one cluster is: health, sources, latency, the looks of the last hour, the last failures.
 
-use std::collections::VecDeque;
+use std::collections::{HashMap, VecDeque};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
 
 use crate::config::{self, SchedulerKind};
+use crate::engine::watchlist::Standing;
 use crate::engine::{ClusterError, Health};
+use crate::job::JobId;
 use crate::probe::RemoteFacts;
 use crate::scheduler::SourceHealth;
 
@@ -32,6 +35,10 @@ pub(crate) struct Book {
     pub(crate) kept_sync: Option<Instant>,
     /// When submissions without an answer were last looked for.
     pub(crate) last_search: Option<Instant>,
+    /// The cluster's jobs as they were read last.
+    pub(crate) standing: Option<Arc<Standing>>,
+    /// When each job in doubt was last asked about.
+    pub(crate) doubts: HashMap<JobId, Timestamp>,
     queries: VecDeque<Instant>,
     errors: VecDeque<ClusterError>,
 }
@@ -53,6 +60,8 @@ impl Book {
             failures: 0,
             kept_sync: None,
             last_search: None,
+            standing: None,
+            doubts: HashMap::new(),
             queries: VecDeque::new(),
             errors: VecDeque::new(),
         }

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use jiff::{SignedDuration, Timestamp};
+
 /// No cluster is looked at less often than this while jobs are active.
 const CEILING: Duration = Duration::from_mins(2);
 /// How much longer each look without news makes the interval.
@@ -66,6 +68,24 @@ pub(crate) fn backoff(base: Duration, failures: u32, random: f64) -> Duration {
     doubled
         .min(Duration::from_mins(5))
         .mul_f64(1.0 + 0.25 * random.clamp(0.0, 1.0))
+}
+
+/// Longest time between two questions about an end that nothing witnessed.
+const DOUBT_CEILING: SignedDuration = SignedDuration::from_mins(30);
+
+/// Whether a job without a witness of its end, in doubt since `since`, is asked about once more.
+///
+/// A record that comes late comes soon (slurmdbd lags by seconds), or when something was mended, hours
+/// later. So each question is followed by a pause of a quarter of the doubt's age, half an hour at
+/// most: some seventy questions in a day, not one with every look.
+pub(crate) fn is_doubt_due(since: Timestamp, asked: Option<Timestamp>, now: Timestamp) -> bool {
+    let Some(asked) = asked else {
+        return true;
+    };
+    let pause = (asked.duration_since(since) / 4).min(DOUBT_CEILING);
+    // A clock that was set back delays nothing for long.
+    let gone = now.duration_since(asked);
+    gone >= pause || gone.is_negative()
 }
 
 #[cfg(test)]
@@ -138,6 +158,24 @@ mod tests {
             assert!((at(0.0) - least).abs() < 0.1, "{pace:?}: {}", at(0.0));
             assert!((at(1.0) - most).abs() < 0.1, "{pace:?}: {}", at(1.0));
         }
+    }
+
+    #[test]
+    fn a_doubt_is_asked_about_often_at_first_and_then_seldom() {
+        let at = |seconds| Timestamp::from_second(seconds).unwrap();
+        // A look every 30 s for a day.
+        let mut asked: Vec<i64> = Vec::new();
+        for look in (0..86_400).step_by(30) {
+            let last = asked.last().map(|last| at(*last));
+            if is_doubt_due(at(0), last, at(look)) {
+                asked.push(look);
+            }
+        }
+        assert_eq!(asked[..6], [0, 30, 60, 90, 120, 150]);
+        assert!(asked.len() < 80, "{} questions", asked.len());
+        let pauses = asked.windows(2).map(|pair| pair[1] - pair[0]);
+        assert_eq!(pauses.max(), Some(1800));
+        assert!(is_doubt_due(at(0), Some(at(9000)), at(10)), "set back");
     }
 
     #[test]

@@ -12,17 +12,17 @@ use std::sync::Arc;
 use jiff::Timestamp;
 
 use crate::engine::cluster::{Ask, Cluster, Ready};
-use crate::engine::sync::watched;
+use crate::engine::watchlist::watched;
 use crate::engine::{Compared, Comparison, Engine, Reconciled};
 use crate::error::{Error, Result};
 use crate::job::state::Fact;
 use crate::job::{Job, JobId, JobState};
 use crate::scheduler::survey::{Directory, Survey, SurveyAsk};
-use crate::scheduler::{Query, Report, SchedulerId, Source, SourceHealth, Watch};
+use crate::scheduler::{MembersSeen, Query, Report, SchedulerId, Source, SourceHealth, Watch};
 use crate::store::Outline;
 
-/// Jobs without a witnessed end that are asked about again.
-const UNWITNESSED: usize = 200;
+/// Jobs without a witnessed end that are asked about again: the latest.
+const UNWITNESSED: usize = 1000;
 
 impl Compared {
     pub(super) fn new(kind: Comparison, found: impl Into<String>, why: impl Into<String>) -> Self {
@@ -117,6 +117,8 @@ impl Engine {
 
     /// One survey: what lies below both roots, and the queue.
     pub(super) async fn survey_of(&self, cluster: &Arc<Cluster>, ready: &Ready) -> Result<Survey> {
+        let _heavy = cluster.heavy.acquire().await;
+        // After the wait: what is known by now is known.
         let ask = SurveyAsk {
             project_root: ready.project_root.clone(),
             scratch_root: ready.scratch_root.clone(),
@@ -124,7 +126,6 @@ impl Engine {
             slurm_setup: ready.prelude.clone(),
             nonce: self.token(),
         };
-        let _heavy = cluster.heavy.acquire().await;
         cluster.book().note_query(std::time::Instant::now());
         let output = cluster.run(&cluster.scheduler.survey(&ask)).await?;
         let survey = cluster.scheduler.parse_survey(&ask, &output);
@@ -156,22 +157,27 @@ impl Engine {
         let mut jobs: HashMap<SchedulerId, Job> = HashMap::new();
         let mut asked = Vec::new();
         let mut ask = |job: Job, settled: bool| {
-            // The members of an array are looked at by the looks themselves.
-            if job.spec.array.is_none()
-                && let Some(watch) = watched(&job, settled)
-                && !jobs.contains_key(&watch.id)
-            {
+            let Some(mut watch) = watched(&job, settled) else {
+                return;
+            };
+            if let (Some(array), false) = (&job.spec.array, settled) {
+                let doubtful = job.members.doubtful(Timestamp::MIN);
+                let doubtful = doubtful.map(|(members, _)| members).unwrap_or_default();
+                watch.open = Some(job.members.open(array).union(&doubtful));
+            }
+            if !jobs.contains_key(&watch.id) {
                 jobs.insert(watch.id.clone(), job);
                 asked.push(watch);
             }
         };
         for job in store.active(Some(cluster.name()))? {
             if !matches!(job.state, JobState::Submitting { .. }) {
-                ask(job, false);
+                ask(self.whole(job)?, false);
             }
         }
-        for job in store.unwitnessed(cluster.name(), UNWITNESSED)? {
-            ask(job, false);
+        let unwitnessed = store.unwitnessed(cluster.name(), Timestamp::MIN)?;
+        for (id, _) in unwitnessed.into_iter().take(UNWITNESSED) {
+            ask(self.with_members(&id)?, false);
         }
         let open: HashSet<u64> = survey
             .queued
@@ -181,7 +187,7 @@ impl Engine {
             .collect();
         for outline in outlines.iter().filter(|outline| !outline.active) {
             if base_of(outline).is_some_and(|base| open.contains(&base)) {
-                ask(store.job(&outline.id)?, true);
+                ask(self.with_members(&outline.id)?, true);
             }
         }
         let query = self.ask_about(cluster, ready, asked).await?;
@@ -190,15 +196,30 @@ impl Engine {
         for report in &query.reports {
             reports.entry(&report.id).or_default().push(report.clone());
         }
+        let mut members: HashMap<&SchedulerId, Vec<MembersSeen>> = HashMap::new();
+        for seen in &query.members {
+            members.entry(&seen.id).or_default().push(seen.clone());
+        }
+        let rule = cluster.settings.absence;
+        let mut facts = Vec::new();
         for (id, job) in &jobs {
-            let fact = Fact::Seen {
-                reports: reports.remove(id).unwrap_or_default(),
-                absent: absent.contains(id),
-                rule: cluster.settings.absence,
+            let fact = if job.spec.array.is_some() {
+                let seen = members.remove(id).unwrap_or_default();
+                Fact::MembersSeen { seen, rule }
+            } else {
+                Fact::Seen {
+                    reports: reports.remove(id).unwrap_or_default(),
+                    absent: absent.contains(id),
+                    rule,
+                }
             };
-            if let Some(item) = self.compare_job(job, id, fact, dry_run).await {
+            if let Some(item) = self.compare_job(job, id, &fact) {
                 items.push(item);
+                facts.push((job.id.clone(), fact));
             }
+        }
+        if !dry_run {
+            self.record_many(facts).await?;
         }
         Ok(query)
     }
@@ -227,15 +248,9 @@ impl Engine {
         Ok(query)
     }
 
-    /// What a look means for one job; recorded unless it is a dry run.
-    async fn compare_job(
-        &self,
-        job: &Job,
-        slurm: &SchedulerId,
-        fact: Fact,
-        dry_run: bool,
-    ) -> Option<Compared> {
-        let change = job.apply(&fact, self.now()).ok().flatten()?;
+    /// What a look means for one job.
+    fn compare_job(&self, job: &Job, slurm: &SchedulerId, fact: &Fact) -> Option<Compared> {
+        let change = job.apply(fact, self.now()).ok().flatten()?;
         let (from, to) = (job.status(), change.to);
         let evidence = change.evidence.clone().unwrap_or_default();
         let (kind, why) = if change.job.absence.is_some() {
@@ -261,9 +276,6 @@ impl Engine {
         } else {
             format!("{from} to {to}")
         };
-        if !dry_run && let Err(error) = self.record(&job.id, fact).await {
-            tracing::warn!(job = %job.id, %error, "fact refused");
-        }
         Some(
             Compared::new(kind, words, why)
                 .of(&job.id)

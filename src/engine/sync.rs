@@ -6,27 +6,23 @@ use std::time::Instant;
 
 use crate::engine::cluster::Cluster;
 use crate::engine::follow::Following;
+use crate::engine::watchlist::Watchlist;
 use crate::engine::{Engine, Health, Synced};
 use crate::error::{Error, ErrorKind, Result};
 use crate::job::state::Fact;
-use crate::job::{Job, JobId, JobState, layout};
-use crate::scheduler::{
-    MemberSet, MembersSeen, Query, Report, SchedulerId, SourceHealth, Watch, Watched,
-};
+use crate::job::{Job, JobId, JobState};
+use crate::scheduler::{MemberSet, MembersSeen, Query, Report, SchedulerId, SourceHealth, Watch};
 use crate::store::ClusterFacts;
 
-/// Ended jobs of this age at most are still watched for a return to the queue.
-const WATCH_ENDED_SECONDS: i64 = 24 * 3600;
-/// And no more than this many.
-const WATCH_ENDED: usize = 200;
 /// A cancellation that was asked for and has not shown for this long is sent again.
 const CANCEL_AGAIN_SECONDS: i64 = 20;
 
 impl Engine {
-    /// Looks at a cluster once. Never fails: a failure changes the cluster's health and no job.
-    pub(crate) async fn look(&self, cluster: &Arc<Cluster>) -> Synced {
+    /// Looks at a cluster once. Never fails: a failure changes the cluster's health and no job. `wants`:
+    /// a person asked for it.
+    pub(crate) async fn look(&self, cluster: &Arc<Cluster>, wants: bool) -> Synced {
         let begun = Instant::now();
-        let result = self.try_look(cluster).await;
+        let result = self.try_look(cluster, wants).await;
         let at = self.now();
         let took_ms = u64::try_from(begun.elapsed().as_millis()).unwrap_or(u64::MAX);
         let (queried, changed, error) = match result {
@@ -55,65 +51,41 @@ impl Engine {
 
     /// How many jobs were asked about, how many changed, and the queue's failure, which has been
     /// noted.
-    async fn try_look(&self, cluster: &Arc<Cluster>) -> Result<(usize, usize, Option<Error>)> {
+    async fn try_look(
+        &self,
+        cluster: &Arc<Cluster>,
+        wants: bool,
+    ) -> Result<(usize, usize, Option<Error>)> {
         self.reload_settings();
-        let store = self.store();
-        let jobs = store.active(Some(cluster.name()))?;
+        let list = self.watchlist(cluster, wants)?;
+        let jobs = &list.standing.active;
         self.resume_deletions(cluster)?;
         let uploading = self.abandoned_uploads(cluster)?;
         let unread = !self.unread(cluster)?.is_empty();
         if unread {
             self.start_closing(cluster);
         }
-        let unwitnessed = self.recently_unwitnessed(cluster.name())?;
-        if jobs.is_empty() && uploading.is_empty() && unwitnessed.is_empty() {
+        let queried = list.queried;
+        if jobs.is_empty() && uploading.is_empty() && queried == 0 {
             return Ok((0, 0, None));
         }
         let ready = cluster.ready().await?;
         if !uploading.is_empty() {
             self.sweep_uploads(cluster, uploading).await;
         }
-        let (mut watched, mut by_id) = (Vec::new(), HashMap::new());
-        for job in &jobs {
-            if let Some(mut watch) = watch_of(job, false) {
-                if let Some(array) = &job.spec.array {
-                    watch.open = Some(store.members(&job.id)?.open(array));
-                }
-                by_id.insert(watch.id.clone(), job.id.clone());
-                watched.push(watch);
-            }
-        }
-        // Nothing witnessed their end: a record that comes late, or the job itself, still may.
-        for job in &unwitnessed {
-            if let Some(watch) = self::watched(job, false)
-                && !by_id.contains_key(&watch.id)
-            {
-                by_id.insert(watch.id.clone(), job.id.clone());
-                watched.push(watch);
-            }
-        }
-        let queried = watched.len();
-        if queried > 0 {
-            let since = self.ended_since();
-            for job in store.recently_ended(cluster.name(), since, WATCH_ENDED)? {
-                if let Some(watch) = watch_of(&job, true)
-                    && !by_id.contains_key(&watch.id)
-                {
-                    by_id.insert(watch.id.clone(), job.id.clone());
-                    watched.push(watch);
-                }
-            }
-        }
         let (changed, trouble) = if queried == 0 {
             (0, None)
         } else {
             let watch = Watch {
-                jobs: watched,
+                jobs: list.watched.clone(),
                 slurm_setup: ready.prelude.clone(),
                 nonce: self.token(),
             };
-            let following = self.following(&jobs)?;
-            let (changed, trouble) = self.query(cluster, &watch, &by_id, following).await?;
+            let following = self.following(jobs)?;
+            let (changed, trouble) = self.query(cluster, &watch, &list, following).await?;
+            if trouble.is_none() {
+                self.note_doubts(cluster, &list);
+            }
             if unread || changed > 0 {
                 self.start_closing(cluster);
             }
@@ -122,8 +94,8 @@ impl Engine {
         if let Some(trouble) = trouble {
             return Ok((queried, changed, Some(trouble)));
         }
-        self.resume_submissions(cluster, &jobs).await?;
-        self.resume_cancellations(cluster, &jobs).await;
+        self.resume_submissions(cluster, jobs).await?;
+        self.resume_cancellations(cluster, jobs).await;
         self.turn(cluster, Health::Ok, None, None);
         self.keep_sync_time(cluster);
         Ok((queried, changed, None))
@@ -150,30 +122,19 @@ impl Engine {
         }
     }
 
-    fn ended_since(&self) -> jiff::Timestamp {
-        self.now() - jiff::SignedDuration::from_secs(WATCH_ENDED_SECONDS)
-    }
-
-    /// The jobs of a cluster that became UNKNOWN of late.
-    fn recently_unwitnessed(&self, cluster: &str) -> Result<Vec<Job>> {
-        let since = self.ended_since();
-        let mut jobs = self.store().unwitnessed(cluster, WATCH_ENDED)?;
-        jobs.retain(|job| job.status_since >= since && job.spec.array.is_none());
-        Ok(jobs)
-    }
-
     /// Whether something that has ended here is waited for: a job that is called UNKNOWN may show up
     /// again, or its record may; a log may not have been read to its end.
     pub(super) fn waits_for_more(&self, cluster: &Cluster) -> bool {
-        let any = |jobs: Result<Vec<Job>>| jobs.is_ok_and(|jobs| !jobs.is_empty());
-        any(self.recently_unwitnessed(cluster.name())) || any(self.unread(cluster))
+        let doubts = self.store().unwitnessed(cluster.name(), self.ended_since());
+        doubts.is_ok_and(|doubts| !doubts.is_empty())
+            || self.unread(cluster).is_ok_and(|jobs| !jobs.is_empty())
     }
 
     async fn query(
         &self,
         cluster: &Arc<Cluster>,
         watch: &Watch,
-        by_id: &HashMap<SchedulerId, JobId>,
+        list: &Watchlist,
         following: Following,
     ) -> Result<(usize, Option<Error>)> {
         let begun = Instant::now();
@@ -188,7 +149,7 @@ impl Engine {
         }
         self.note_sources(cluster, &query, took);
         let changed = self
-            .digest(cluster, query.reports, query.members, &query.absent, by_id)
+            .digest(cluster, query.reports, query.members, &query.absent, list)
             .await?;
         self.follow(following, &output).await?;
         // The queue's own failure makes the cluster unavailable; what the other sources witnessed
@@ -249,8 +210,9 @@ impl Engine {
         reports: Vec<Report>,
         members: Vec<MembersSeen>,
         absent: &[SchedulerId],
-        by_id: &HashMap<SchedulerId, JobId>,
+        list: &Watchlist,
     ) -> Result<usize> {
+        let by_id = &list.by_id;
         let mut facts: HashMap<JobId, (Vec<Report>, bool)> = HashMap::new();
         for report in reports {
             if let Some(id) = by_id.get(&report.id) {
@@ -287,6 +249,7 @@ impl Engine {
             .chain(arrays)
             .collect();
         super::kill_point("sync-answered");
+        let facts = self.news(list, facts)?;
         let changed = self.record_many(facts).await?;
         super::kill_point("sync-recorded");
         Ok(changed)
@@ -333,30 +296,4 @@ impl Engine {
             .filter(|(_, member)| member.is_open() && member.cancel_asked.is_some_and(&overdue));
         asked.map(|(number, _)| *number).collect()
     }
-}
-
-/// How a job is watched; none when the batch system has no id for it.
-fn watch_of(job: &Job, settled: bool) -> Option<Watched> {
-    let in_queue = matches!(
-        job.state,
-        JobState::Pending { .. } | JobState::Running { .. }
-    );
-    if !settled && !in_queue {
-        return None;
-    }
-    watched(job, settled)
-}
-
-/// The same, whatever is known of its state.
-pub(super) fn watched(job: &Job, settled: bool) -> Option<Watched> {
-    let attempt = job.attempt()?;
-    Some(Watched {
-        id: attempt.id.clone()?,
-        work_dir: layout::work_dir(job, attempt.n).ok()?,
-        tag: attempt.tag.clone(),
-        submitted: attempt.submitted.unwrap_or(attempt.asked),
-        settled,
-        // Of one that has ended nothing is open.
-        open: job.spec.array.as_ref().map(|_| MemberSet::default()),
-    })
 }

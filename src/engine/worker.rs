@@ -93,7 +93,7 @@ pub(crate) async fn run(engine: Engine, cluster: Arc<Cluster>, mut asks: Unbound
         let asked = !waiting.is_empty();
         let synced = tokio::select! {
             () = cluster.stop.cancelled() => return,
-            synced = engine.look(&cluster) => synced,
+            synced = engine.look(&cluster, asked) => synced,
         };
         plan.after(&engine, &cluster, &synced);
         if plan.next.is_none() {

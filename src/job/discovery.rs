@@ -5,7 +5,7 @@
 //! field by field, and its paths are those of the configured roots or the job is not restored. The
 //! history is made by the transition table itself, fact by fact at the times the witnesses name.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 
 use jiff::Timestamp;
 use serde::Deserialize;
@@ -182,7 +182,9 @@ fn spec(
             place.scratch_root
         ));
     }
-    let sums = sums.map(sums_in_tree).unwrap_or_default();
+    let sums = sums
+        .map(|sums| layout::sums_in_tree(&String::from_utf8_lossy(sums)))
+        .unwrap_or_default();
     // The tree keeps the places the files had around the config.
     let top = info.config_path.strip_suffix(&info.config);
     let files = info.files.iter().map(|file| JobFile {
@@ -232,17 +234,6 @@ fn in_tree(path: &str) -> bool {
             .split('/')
             .any(|part| part.is_empty() || part == layout::CONTROL)
         && RemotePath::root().join(path).is_ok()
-}
-
-/// The checksums by path in the tree, of a `sha256sums` file.
-fn sums_in_tree(bytes: &[u8]) -> BTreeMap<String, String> {
-    let text = String::from_utf8_lossy(bytes);
-    let lines = text.lines().filter_map(|line| {
-        let (sum, path) = line.split_once("  ")?;
-        let path = path.strip_prefix(layout::INPUT_FILES)?.strip_prefix('/')?;
-        (sum.len() == 64).then(|| (path.to_owned(), sum.to_owned()))
-    });
-    lines.collect()
 }
 
 /// The attempts that left a receipt or a lock; what the newest asked for goes to the job.
@@ -318,11 +309,11 @@ impl Draft {
 
     /// The job's whole history, oldest change first; the last holds the job as it is now.
     ///
-    /// `reports` is what the sources said of its attempts; `absent` are those that a whole answer of
+    /// `reports` is what the sources said of its attempts, by their ids; `absent` are those that a whole answer of
     /// the queue did not hold.
     pub fn replay(
         self,
-        reports: &[Report],
+        reports: &HashMap<&SchedulerId, Vec<&Report>>,
         absent: &HashSet<SchedulerId>,
         rule: AbsenceRule,
         now: Timestamp,
@@ -344,11 +335,8 @@ impl Draft {
                 continue;
             };
             story.submitted(&receipt.id, receipt.at, Source::Discovered, &receipt.line);
-            let mut own: Vec<Report> = reports
-                .iter()
-                .filter(|report| report.id == receipt.id)
-                .cloned()
-                .collect();
+            let own = reports.get(&receipt.id).into_iter().flatten().copied();
+            let mut own: Vec<Report> = own.cloned().collect();
             if let Some(mark) = &attempt.started {
                 story.see(vec![running(&receipt.id, mark)], false, rule, mark.at);
             }

@@ -208,8 +208,13 @@ if [ -e "$whole/{JOB_INFO}" ]; then printf 'whole\n' && cat "$whole/{SUMS}"; fi
 /// checksums by path in the tree, if the upload was whole.
 pub fn whole_upload(answer: &str) -> Option<BTreeMap<String, String>> {
     let (_, list) = answer.split_once("whole\n")?;
-    let sums = list
-        .lines()
+    Some(sums_in_tree(list))
+}
+
+/// The checksums by path in the uploaded tree, of the lines of a `sha256sums` file; other lines are
+/// passed over.
+pub fn sums_in_tree(list: &str) -> BTreeMap<String, String> {
+    list.lines()
         .filter_map(|line| {
             // A leading backslash announces that the name is escaped (GNU coreutils manual, "cksum
             // output modes").
@@ -225,8 +230,7 @@ pub fn whole_upload(answer: &str) -> Option<BTreeMap<String, String>> {
             };
             (sum.len() == 64).then(|| (path, sum.to_owned()))
         })
-        .collect();
-    Some(sums)
+        .collect()
 }
 
 /// A name as it was before `sha256sum` escaped its backslashes and line ends.

@@ -134,6 +134,23 @@ impl Members {
         array.members().iter().filter(open).collect()
     }
 
+    /// The members whose end nothing witnessed, of this time or later, and since when the last is so.
+    pub fn doubtful(&self, since: Timestamp) -> Option<(crate::scheduler::MemberSet, Timestamp)> {
+        let doubtful = || {
+            self.0
+                .iter()
+                .filter_map(|(number, member)| match &member.state {
+                    MemberState::Ended {
+                        outcome: Outcome::Unknown,
+                        ended,
+                    } if *ended >= since => Some((*number, *ended)),
+                    _ => None,
+                })
+        };
+        let last = doubtful().map(|(_, ended)| ended).max()?;
+        Some((doubtful().map(|(number, _)| number).collect(), last))
+    }
+
     /// How many of an array's members have which status.
     pub fn count(&self, array: &Array) -> MemberCounts {
         let total = u32::try_from(array.members().len()).unwrap_or(u32::MAX);

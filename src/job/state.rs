@@ -533,6 +533,7 @@ impl Attempt {
             time_limit: None,
             max_rss: None,
             restarts: 0,
+            components: Vec::new(),
             untraced: false,
             members: None,
         }

@@ -101,6 +101,9 @@ pub struct Job {
     /// Each member of an array, by number. Only `jobStatus` tells them.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub members: Option<Vec<Member>>,
+    /// The components of a heterogeneous job (`sbatch … : …`), by number. Absent: it has none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub components: Option<Vec<Component>>,
     /// The number of the newest attempt; 0 before the first submit.
     pub attempt: u32,
     /// All attempts, the newest last.
@@ -271,7 +274,7 @@ pub enum Source {
     Sacct,
     /// The marker files that the job's own script leaves.
     Marker,
-    /// NAMD's log.
+    /// NAMD's log, or what the batch system wrote into the job's own output.
     Log,
     /// The person.
     User,
@@ -367,6 +370,42 @@ pub struct MemberCounts {
     pub cancelled: u32,
     /// Nothing witnessed their end.
     pub unknown: u32,
+}
+
+/// One component of a heterogeneous job.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Component {
+    /// Its number, from 0.
+    pub id: u32,
+    /// Where it is in its life.
+    pub status: Status,
+    /// The batch system's id, `123+0`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub slurm_job_id: Option<String>,
+    /// The batch system's own last word for its state.
+    pub slurm_state: String,
+    /// Its exit code.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub exit_code: Option<i32>,
+    /// The signal that ended it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub signal: Option<i32>,
+    /// When it started.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub started_at: Option<Time>,
+    /// When it ended.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub completed_at: Option<Time>,
+    /// Its nodes.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub nodes: Option<String>,
+    /// Its partition.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub partition: Option<String>,
+    /// Its largest resident memory in bytes.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub max_rss_bytes: Option<u64>,
 }
 
 /// One member of an array. It runs in the directory `<scratchDir>/<attempt>/<id>`.

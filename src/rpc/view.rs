@@ -101,6 +101,7 @@ pub fn job(job: &Job, sight: Sight) -> wire::Job {
         array: job.spec.array.as_ref().map(ToString::to_string),
         member_counts: job.member_counts().map(members::counts),
         members: None,
+        components: attempt.and_then(members::components),
         attempt: attempt.map_or(0, |attempt| attempt.n),
         attempts: job.attempts.iter().map(an_attempt).collect(),
         cancel_requested_at: job.cancel_asked.map(Time),

@@ -159,6 +159,12 @@ impl MemberSet {
         Self(merged)
     }
 
+    /// The members of either.
+    #[must_use]
+    pub fn union(&self, other: &Self) -> Self {
+        Self::of_ranges(self.0.iter().chain(&other.0).copied().collect())
+    }
+
     /// How many there are.
     pub fn len(&self) -> u64 {
         let sizes = self.0.iter();
@@ -295,6 +301,16 @@ mod tests {
             if !members.is_empty() {
                 prop_assert_eq!(MemberSet::parse(&set.to_string()), Some(set));
             }
+        }
+
+        #[test]
+        fn a_union_holds_what_either_holds(
+            one in proptest::collection::btree_set(0_u32..60, 0..30),
+            other in proptest::collection::btree_set(0_u32..60, 0..30),
+        ) {
+            let set = |members: &BTreeSet<u32>| members.iter().copied().collect::<MemberSet>();
+            let both: BTreeSet<u32> = one.union(&other).copied().collect();
+            prop_assert_eq!(set(&one).union(&set(&other)), set(&both));
         }
 
         #[test]

@@ -9,6 +9,7 @@ mod find;
 mod handmade;
 mod list;
 mod members;
+mod notices;
 mod options;
 mod query;
 pub mod reasons;

@@ -18,10 +18,11 @@ use crate::error::{Error, ErrorKind};
 const STEPS: &[M<'_>] = &[
     M::up(include_str!("migrations/0001_jobs.sql")),
     M::up(include_str!("migrations/0002_members.sql")),
+    M::up(include_str!("migrations/0003_doubt.sql")),
 ];
 
 /// The schema version this program writes, and the newest it reads (`PRAGMA user_version`).
-pub const SCHEMA: i64 = 2;
+pub const SCHEMA: i64 = 3;
 
 /// `PRAGMA application_id` of our databases: the letters `NAMD`.
 const APPLICATION: i64 = 0x4E41_4D44;

@@ -224,8 +224,7 @@ pub(super) const ENDED: &str = "SELECT job_id, document FROM jobs WHERE complete
 pub(super) const UNREAD_ENDS: &str = "SELECT jobs.job_id, jobs.document FROM jobs
     LEFT JOIN progress ON progress.job_id = jobs.job_id AND progress.attempt = jobs.attempt
     WHERE completed_at IS NOT NULL AND cluster = ?1 AND status_since >= ?2 AND jobs.attempt > 0
-    AND (coalesce(json_extract(progress.document, '$.closed'), 0) = 0
-        OR progress.updated_at < jobs.status_since)
+    AND (progress.closed IS NOT 1 OR progress.updated_at < jobs.status_since)
     ORDER BY status_since LIMIT ?3";
 pub(super) const HIDDEN: &str =
     "SELECT job_id, document FROM jobs WHERE hidden = 1 ORDER BY created_at";

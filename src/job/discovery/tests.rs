@@ -94,11 +94,33 @@ fn rule() -> AbsenceRule {
     AbsenceRule::default()
 }
 
+fn by_id(reports: &[Report]) -> HashMap<&SchedulerId, Vec<&Report>> {
+    let mut by_id: HashMap<_, Vec<_>> = HashMap::new();
+    for report in reports {
+        by_id.entry(&report.id).or_default().push(report);
+    }
+    by_id
+}
+
 fn replayed(directory: &Directory, reports: &[Report], absent: &[u64]) -> Vec<Change> {
     let absent = absent.iter().map(|id| SchedulerId::whole(*id)).collect();
     read_with(directory)
         .unwrap()
-        .replay(reports, &absent, rule(), at(9000))
+        .replay(&by_id(reports), &absent, rule(), at(9000))
+}
+
+#[test]
+fn a_name_with_a_backslash_keeps_its_checksum() {
+    let mut job = made();
+    job.spec.files[0].in_tree = r"common/a\b".into();
+    let sum = "cd".repeat(32);
+    let directory = Directory {
+        // As sha256sum writes it.
+        sums: Some(format!("\\{sum}  input_files/common/a\\\\b\n").into_bytes()),
+        ..found(&job)
+    };
+    let draft = read_with(&directory).unwrap();
+    assert_eq!(draft.job.spec.files[0].sha256, sum);
 }
 
 /// The history as a person would read it.
@@ -127,7 +149,7 @@ fn what_was_described_comes_back() {
     expected.spec.cluster = "green".into();
     expected.origin = Origin::Discovered { at: at(9000) };
     assert_eq!(draft.job, expected);
-    let changes = draft.replay(&[], &HashSet::new(), rule(), at(9000));
+    let changes = draft.replay(&HashMap::new(), &HashSet::new(), rule(), at(9000));
     assert_eq!(
         told(&changes),
         [format!(
@@ -341,7 +363,7 @@ proptest! {
         if let Ok(draft) = read_with(&directory) {
             prop_assert!(draft.job.spec.project_dir.is_inside(&root("/project")));
             prop_assert!(draft.job.spec.scratch_dir.is_inside(&root("/scratch")));
-            let changes = draft.replay(&[], &HashSet::new(), rule(), super::tests::at(9000));
+            let changes = draft.replay(&HashMap::new(), &HashSet::new(), rule(), super::tests::at(9000));
             prop_assert_eq!(changes.last().unwrap().job.status(), Status::Created);
         }
     }

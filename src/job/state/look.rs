@@ -4,7 +4,7 @@
 use jiff::Timestamp;
 
 use crate::job::state::AbsenceRule;
-use crate::job::{Absence, Cause, Job, JobState, Outcome, Status};
+use crate::job::{Absence, Cause, Job, JobState, Outcome, Status, components};
 use crate::scheduler::{End, Report, RunPhase, Seen, Source};
 
 /// Who cancelled, when no source names anybody.
@@ -42,11 +42,16 @@ impl Job {
         }
         let by = |source| reports.iter().find(|report| report.source == source);
         let (queue, records, marker) = (by(Source::Squeue), by(Source::Sacct), by(Source::Marker));
+        // What Slurm wrote into the job's own output knows why it was ended, which the marker does not.
+        // A marker with exit code 0 says that the script had come to its end by itself.
+        let finished = |marker: &Report| marker.exit.is_some_and(|exit| exit.code == 0);
+        let output = by(Source::Log).filter(|_| !marker.is_some_and(finished));
         // The queue's word counts before the records', and both before the job's own; but a record
         // that is still open says nothing about a job the queue no longer holds (slurmdbd lags).
         let open = |report: &&Report| !matches!(report.state, Seen::Ended(_));
         let witness = queue
             .or(records.filter(|report| !open(report)))
+            .or(output)
             .or(marker)
             .or(if absent { None } else { records });
         let Some(witness) = witness else {
@@ -227,6 +232,11 @@ impl Job {
         self.absence = None;
         if let Some(attempt) = self.attempts.last_mut() {
             attempt.ended = Some(ended);
+            for one in &mut attempt.components {
+                if outcome == Outcome::Unknown && !one.status.is_terminal() {
+                    one.status = Status::Unknown;
+                }
+            }
             attempt.outcome = Some(outcome.clone());
             attempt.estimated_start = None;
             attempt.reason = None;
@@ -291,6 +301,7 @@ impl Job {
         } else {
             replace(&mut attempt.exit, witness.exit.as_ref());
         }
+        attempt.components = components::merged(&attempt.components, witness, reports);
         replace(&mut attempt.nodes, witness.nodes.as_ref());
         replace(&mut attempt.partition, witness.partition.as_ref());
         replace(&mut attempt.time_limit, witness.time_limit.as_ref());

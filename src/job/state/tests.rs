@@ -139,6 +139,7 @@ fn said(source: Source, word: &str) -> Report {
         time_limit: None,
         max_rss: None,
         restarts: None,
+        components: Vec::new(),
         evidence: format!("1|{word}"),
     }
 }

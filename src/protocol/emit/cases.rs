@@ -22,7 +22,7 @@ const CASES: &[Case] = &[
     Case {
         what: "The job reaches its time limit",
         job: "`FAILED`, `cause.code` `timeLimit`, `slurmState` `TIMEOUT`",
-        more: "not mixed up with a cancellation, although both end by signal 15",
+        more: "not mixed up with a cancellation, although both end by signal 15; where queue and accounting tell nothing, Slurm's line in the job's own output does (`source` `log`)",
     },
     Case {
         what: "The job script, or NAMD in it, ends with exit code 3",
@@ -72,7 +72,12 @@ const CASES: &[Case] = &[
     Case {
         what: "The job is in no source although it should be",
         job: "phase `unconfirmed` at once, with `unconfirmedSince`; `UNKNOWN` after three whole answers and ten minutes without it (`absence` in config.toml)",
-        more: "looked for a day longer; a late record or a sighting settles or reopens it, and so does `reconcile`",
+        more: "looked for a day longer, less and less often; a late record or a sighting settles or reopens it, and so does `reconcile`",
+    },
+    Case {
+        what: "A heterogeneous job (`sbatch … : …`) was submitted by hand and adopted",
+        job: "one job; `components` tells of each, with its nodes and its end. It runs while one of them runs, and has ended when all have; the worst end counts",
+        more: "`cancel` ends all of them. Jobs made here have one component",
     },
     Case {
         what: "A job id is used again by Slurm for somebody else's job",

@@ -1,7 +1,8 @@
-//! The members of an array, as the wire tells them. Pure.
+//! The members of an array and the components of a heterogeneous job, as the wire tells them. Pure.
 
+use crate::job::components::Component;
 use crate::job::members::{Member, MemberCounts, MemberState};
-use crate::job::{Job, JobState};
+use crate::job::{Attempt, Job, JobState};
 use crate::protocol as wire;
 use crate::protocol::Time;
 use crate::scheduler::{IdPart, SchedulerId};
@@ -41,6 +42,35 @@ pub(super) fn all(job: &Job) -> Option<Vec<wire::Member>> {
         told
     });
     Some(members.collect())
+}
+
+/// The components of an attempt of a heterogeneous job; none if it is no such job.
+pub(super) fn components(attempt: &Attempt) -> Option<Vec<wire::Component>> {
+    let one = |one: &Component| wire::Component {
+        id: one.number,
+        status: super::status(one.status),
+        slurm_job_id: attempt.id.as_ref().map(|whole| {
+            let part = IdPart::Component(one.number);
+            SchedulerId {
+                part,
+                ..whole.clone()
+            }
+            .to_string()
+        }),
+        slurm_state: one.word.clone(),
+        exit_code: one.exit.map(|exit| exit.code),
+        signal: one
+            .exit
+            .map(|exit| exit.signal)
+            .filter(|signal| *signal != 0),
+        started_at: one.started.map(Time),
+        completed_at: one.ended.map(Time),
+        nodes: one.nodes.clone(),
+        partition: one.partition.clone(),
+        max_rss_bytes: one.max_rss,
+    };
+    let all = attempt.components.iter().map(one).collect::<Vec<_>>();
+    (!all.is_empty()).then_some(all)
 }
 
 fn one(number: u32, member: &Member, array: Option<&SchedulerId>) -> wire::Member {

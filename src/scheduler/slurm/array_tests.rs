@@ -264,6 +264,15 @@ fn a_member_s_marker_counts_when_it_is_its_own() {
     ] {
         machine.write(&format!("scratch/job/1/{member}/.namdrunner/exit"), line);
     }
+    // What Slurm wrote into a member's output names the number that the member has alone.
+    machine.write(
+        "scratch/job/1/.namdrunner/slurm-90_1.out",
+        "slurmstepd: error: *** JOB 93 ON c1 CANCELLED AT 2026-11-25T12:00:00 DUE TO TIME LIMIT ***\n",
+    );
+    machine.write(
+        "scratch/job/1/1/.namdrunner/started",
+        "started 1 zzzz9999 90_1 0 c1 1800000000 .\n",
+    );
     let watch = Watch {
         jobs: vec![job],
         slurm_setup: Vec::new(),
@@ -274,7 +283,7 @@ fn a_member_s_marker_counts_when_it_is_its_own() {
         told(&query),
         [
             "90_0 marker=exit 0 absent unrecorded",
-            "90_1 marker=exit 3 absent unrecorded",
+            "90_1 log=TIMEOUT marker=exit 3 absent unrecorded",
             "90_2-3 absent unrecorded",
         ]
     );

@@ -15,8 +15,8 @@ pub(super) struct Rows<'r, Q, A> {
     pub(super) queue: &'r [Q],
     /// Its rows of sacct.
     pub(super) records: &'r [A],
-    /// The end markers that were read.
-    pub(super) markers: Option<&'r BTreeMap<u32, Report>>,
+    /// What the members left themselves: end markers, and what Slurm wrote into their outputs.
+    pub(super) own: Option<&'r BTreeMap<u32, Vec<Report>>>,
     /// squeue answered whole.
     pub(super) queue_whole: bool,
     /// sacct was asked about every member that the queue does not hold, and answered whole.
@@ -93,9 +93,10 @@ pub(super) fn seen<Q: Row, A: Row>(job: &Watched, rows: &Rows<'_, Q, A>) -> Vec<
     let mut seen = Vec::new();
     let mut alike: HashMap<(Option<usize>, Option<usize>), Vec<u32>> = HashMap::new();
     for member in members {
-        let marker = rows.markers.and_then(|markers| markers.get(&member));
+        let own = rows.own.and_then(|own| own.get(&member));
+        let own = own.map_or(&[][..], Vec::as_slice);
         let (in_queue, recorded) = (queue.own.get(&member), records.own.get(&member));
-        if marker.is_none() && in_queue.is_none() && recorded.is_none() {
+        if own.is_empty() && in_queue.is_none() && recorded.is_none() {
             let shared = (queue.shared(member), records.shared(member));
             alike.entry(shared).or_default().push(member);
             continue;
@@ -105,12 +106,12 @@ pub(super) fn seen<Q: Row, A: Row>(job: &Watched, rows: &Rows<'_, Q, A>) -> Vec<
             .map(|(row, _)| *row)
             .or_else(|| shared_row(queue.shared(member)).map(|(_, row)| *row));
         // It has started, so that the record of those that wait is not about it.
-        let waited = marker.is_none() && in_queue.is_none();
+        let waited = own.is_empty() && in_queue.is_none();
         let record = recorded.copied().or_else(|| {
             let shared = records.shared(member).filter(|_| waited)?;
             records.shared.get(shared).map(|(_, row)| (*row, 0))
         });
-        seen.extend(one(job, rows, member, row, record, marker));
+        seen.extend(one(job, rows, member, row, record, own));
     }
     for ((row, record), members) in alike {
         let row = row.and_then(|n| queue.shared.get(n)).map(|(_, row)| *row);
@@ -119,7 +120,7 @@ pub(super) fn seen<Q: Row, A: Row>(job: &Watched, rows: &Rows<'_, Q, A>) -> Vec<
             .map(|(_, row)| (*row, 0));
         let members: MemberSet = members.into_iter().collect();
         let first = members.first().unwrap_or_default();
-        if let Some(mut told) = one(job, rows, first, row, record, None) {
+        if let Some(mut told) = one(job, rows, first, row, record, &[]) {
             told.members = members;
             seen.push(told);
         }
@@ -136,7 +137,7 @@ fn one<Q: Row, A: Row>(
     member: u32,
     row: Option<&Q>,
     record: Option<(&A, u32)>,
-    marker: Option<&Report>,
+    own: &[Report],
 ) -> Option<MembersSeen> {
     let absent = row.is_none() && rows.queue_whole && !job.settled;
     let row = row.filter(|row| !job.settled || !matches!(row.state(), Seen::Ended(_)));
@@ -160,7 +161,7 @@ fn one<Q: Row, A: Row>(
         reports.push(report);
     }
     reports.extend(record);
-    reports.extend(marker.cloned());
+    reports.extend_from_slice(own);
     let silent = reports.is_empty() && !absent;
     (!silent).then(|| MembersSeen {
         id: job.id.clone(),

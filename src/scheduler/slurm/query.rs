@@ -13,8 +13,8 @@ mod script;
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 
-use super::members;
 use super::rows::{AccountRow, QueueRow, derive};
+use super::{members, notices};
 use crate::scheduler::control::{ExitMark, epoch};
 use crate::scheduler::frame::{self, Part, parts};
 use crate::scheduler::{
@@ -101,7 +101,7 @@ pub(super) fn parse(watch: &Watch, output: &Output) -> Query {
     let mut queue: HashMap<Key<'_>, Vec<QueueRow<'_>>> = HashMap::new();
     let mut records: HashMap<Key<'_>, Vec<AccountRow<'_>>> = HashMap::new();
     let mut whole_clusters = Vec::new();
-    let mut marked = HashSet::new();
+    let (mut marked, mut noticed) = (HashSet::new(), HashSet::new());
     let mut clocks = (None, None);
     for part in &parts {
         query
@@ -142,6 +142,17 @@ pub(super) fn parse(watch: &Watch, output: &Output) -> Query {
                     }
                 }
             }
+            "notices" => {
+                for &line in &part.lines {
+                    match notice(line, &by_key) {
+                        Some(report) if noticed.insert(report.id.clone()) => {
+                            query.reports.push(report);
+                        }
+                        // Words that say nothing of an end: it was requeued.
+                        _ => {}
+                    }
+                }
+            }
             _ => query.odd_lines.push(format!("part {}", part.name)),
         }
     }
@@ -170,20 +181,17 @@ pub(super) fn parse(watch: &Watch, output: &Output) -> Query {
         .0
         .zip(clocks.1)
         .and_then(|(from, to)| between(from, to));
-    let mut markers: HashMap<SchedulerId, BTreeMap<u32, Report>> = HashMap::new();
+    let mut own: HashMap<SchedulerId, BTreeMap<u32, Vec<Report>>> = HashMap::new();
     query.reports.retain(|report| {
         let key = (report.id.cluster.as_deref().unwrap_or("-"), report.id.base);
         match (&report.id.part, by_key.get(&key)) {
             (IdPart::Member(member), Some(job)) if job.open.is_some() => {
                 let id = job.id.clone();
-                let of_job = markers.entry(id.clone()).or_default();
-                of_job.insert(
-                    *member,
-                    Report {
-                        id,
-                        ..report.clone()
-                    },
-                );
+                let of_job = own.entry(id.clone()).or_default();
+                of_job.entry(*member).or_default().push(Report {
+                    id,
+                    ..report.clone()
+                });
                 false
             }
             _ => true,
@@ -198,7 +206,7 @@ pub(super) fn parse(watch: &Watch, output: &Output) -> Query {
                 &members::Rows {
                     queue: rows,
                     records: records.get(&key(job)).map_or(&[][..], Vec::as_slice),
-                    markers: markers.get(&job.id),
+                    own: own.get(&job.id),
                     queue_whole: whole_clusters.contains(&key(job).0),
                     records_whole: query.sacct.is_ok() && query.marker.is_ok(),
                 },
@@ -335,28 +343,44 @@ fn account_rows<'a>(
     }
 }
 
-/// The report of one marker line: `<cluster> <id> <the marker>`.
-fn marker(line: &str, by_key: &HashMap<Key<'_>, &Watched>) -> Option<Report> {
+/// What a line `<cluster> <id> <text>` is about: the watched job, the part of it, and the text.
+fn about<'a>(
+    line: &'a str,
+    by_key: &HashMap<Key<'_>, &'a Watched>,
+) -> Option<(&'a Watched, SchedulerId, &'a str)> {
     let (cluster, rest) = line.split_once(' ')?;
     let (id, text) = rest.split_once(' ')?;
-    let part = SchedulerId::parse(id).ok()?;
-    let job = by_key.get(&(cluster, part.base))?;
-    let mark = ExitMark::parse(text)?;
-    if mark.tag != job.tag || mark.id != id {
+    let part = SchedulerId::parse(id).ok()?.part;
+    let base = SchedulerId::parse(id).ok()?.base;
+    let job = by_key.get(&(cluster, base))?;
+    let is_member = matches!(part, IdPart::Member(_));
+    if is_member && job.open.is_none() && part != job.id.part {
         return None;
     }
-    let is_member = matches!(part.part, IdPart::Member(_));
-    if is_member && job.open.is_none() && part.part != job.id.part {
+    let part = if is_member { part } else { job.id.part.clone() };
+    let id = SchedulerId {
+        part,
+        ..job.id.clone()
+    };
+    Some((job, id, text))
+}
+
+/// The report of one notice line.
+fn notice(line: &str, by_key: &HashMap<Key<'_>, &Watched>) -> Option<Report> {
+    let (job, id, text) = about(line, by_key)?;
+    let report = notices::report(job, text)?;
+    Some(Report { id, ..report })
+}
+
+/// The report of one marker line: `<cluster> <id> <the marker>`.
+fn marker(line: &str, by_key: &HashMap<Key<'_>, &Watched>) -> Option<Report> {
+    let (job, id, text) = about(line, by_key)?;
+    let mark = ExitMark::parse(text)?;
+    if mark.tag != job.tag || mark.id != line.split(' ').nth(1)? {
         return None;
     }
     Some(Report {
-        id: SchedulerId {
-            part: match part.part {
-                IdPart::Member(member) => IdPart::Member(member),
-                _ => job.id.part.clone(),
-            },
-            ..job.id.clone()
-        },
+        id,
         state: Seen::Ended(if mark.code == 0 && mark.signal == 0 {
             End::Completed
         } else {

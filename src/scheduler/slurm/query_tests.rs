@@ -215,6 +215,83 @@ fn markers_count_only_whole_and_ours() {
     }
 }
 
+/// `slurmstepd`'s words in the output of a job that ran out of time.
+const OVERDUE: &str =
+    "slurmstepd: error: *** JOB 77 ON c1 CANCELLED AT 2026-11-25T12:00:00 DUE TO TIME LIMIT ***";
+
+#[test]
+fn where_no_record_is_the_job_s_own_output_tells_why_slurm_ended_it() {
+    for awk in [
+        "/usr/bin/gawk",
+        "/usr/bin/mawk",
+        "/bin/busybox",
+        "/usr/bin/original-awk",
+    ] {
+        if !std::path::Path::new(awk).exists() {
+            continue;
+        }
+        for name in ["job", "it's a $(job) \"x\"", "back\\slash"] {
+            let machine = machine();
+            std::os::unix::fs::symlink(awk, machine.path("bin/awk")).unwrap();
+            machine.program("sacct", "echo 'sacct: error: no' >&2; exit 1");
+            let dir = format!("scratch/{name}/1");
+            let mut watch = watch(&[77]);
+            watch.jobs[0].work_dir = machine.remote(&dir);
+            let write = |file: &str, text: &str| {
+                machine.write(&format!("{dir}/.namdrunner/{file}"), text);
+            };
+            let read = || {
+                let output = machine.run(&Slurm.query(&watch));
+                let query = Slurm.parse_query(&watch, &output);
+                assert!(query.odd_lines.is_empty(), "{awk} {name}: {query:?}");
+                (of(&query, 77, Source::Log).cloned(), output)
+            };
+            let output = if name.contains('\\') {
+                "slurm.out"
+            } else {
+                "slurm-77.out"
+            };
+            let long = "a long line of a script that talks\n".repeat(1000);
+            write(output, &format!("{long}\0\u{fe}\n{OVERDUE}\n"));
+            write("exit", "exit 1 aaaa1111 77 0 143 15 1800000000 .\n");
+            assert_eq!(read().0, None, "{awk}: it never started");
+            write("started", "started 1 aaaa1111 77 0 c1 1800000000 .\n");
+            let (told, whole) = read();
+            let told = told.unwrap_or_else(|| panic!("{awk} {name}: {whole:?}"));
+            assert_eq!(told.state, Seen::Ended(End::TimeLimit));
+            assert_eq!(
+                (told.word.as_str(), told.evidence.as_str()),
+                ("TIMEOUT", OVERDUE)
+            );
+            // Cut off anywhere, a marker is never there without what explains it.
+            for end in 0..whole.stdout.len() {
+                let cut = Output {
+                    stdout: whole.stdout[..end].to_vec(),
+                    ..whole.clone()
+                };
+                let query = Slurm.parse_query(&watch, &cut);
+                let marker = of(&query, 77, Source::Marker).is_some();
+                assert!(!marker || of(&query, 77, Source::Log).is_some(), "{end}");
+            }
+            // It was started again: these may be the words of the first run.
+            write("started", "started 1 aaaa1111 77 1 c1 1800000000 .\n");
+            assert_eq!(read().0, None, "{awk}");
+            write("started", "started 1 bbbb2222 77 0 c1 1800000000 .\n");
+            assert_eq!(read().0, None, "{awk}: another attempt's");
+            // A record that tells the end makes it needless to read anything.
+            write("started", "started 1 aaaa1111 77 0 c1 1800000000 .\n");
+            machine.program(
+                "sacct",
+                &format!(
+                    "printf '77|TIMEOUT|0:0|0:0|2026-11-23T21:50:31|2026-11-23T21:50:31|2026-11-23T21:51:31|00:01:00|1|main|c1||100M|%s\\n' '{}'",
+                    watch.jobs[0].work_dir.as_str().replace('\'', "'\\''").replace('"', "`")
+                ),
+            );
+            assert_eq!(read().0, None, "{awk}");
+        }
+    }
+}
+
 #[test]
 fn a_sick_source_says_nothing() {
     for (squeue, why) in [

@@ -305,6 +305,16 @@ pub(super) fn derive<R: Row>(job: &Watched, source: Source, rows: &[R]) -> Optio
             .filter_map(|(row, _)| row.report(job, source).max_rss)
             .max();
     }
+    if job.id.part == IdPart::Whole {
+        report.components = newest
+            .iter()
+            .filter_map(|(part, (row, _))| match part {
+                IdPart::Component(number) => Some((*number, row.report(job, source))),
+                _ => None,
+            })
+            .collect();
+        report.components.sort_by_key(|(number, _)| *number);
+    }
     if newest.len() > 1 {
         let over = newest
             .values()

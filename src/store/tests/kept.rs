@@ -274,6 +274,50 @@ fn an_old_database_opens() {
     assert_sound(&store);
 }
 
+#[test]
+fn ends_without_a_witness_are_found_by_job_and_by_member() {
+    let (_dir, store) = fresh();
+    let ended = |n: u32, seconds: i64, outcome: Outcome| {
+        let mut job = job(n);
+        job.attempts.push(attempt(1));
+        job.status_since = at(seconds);
+        job.state = JobState::Ended {
+            outcome,
+            ended: at(seconds),
+        };
+        job
+    };
+    let failed = || Outcome::Failed {
+        cause: Cause::NodeFail,
+    };
+    put(&store, ended(2, 20, Outcome::Unknown));
+    put(&store, ended(4, 40, failed()));
+    put(&store, ended(6, 60, failed()));
+    put(&store, ended(8, 80, failed()));
+    // Members that nobody witnessed: of 6 in the newest attempt, of 8 in an older one.
+    store
+        .write(|db| {
+            for (n, attempt) in [(6, 1), (8, 0)] {
+                db.execute(
+                    "INSERT INTO job_members VALUES (?1, ?2, 3, 'UNKNOWN', '{}')",
+                    rusqlite::params![job(n).id.as_str(), attempt],
+                )?;
+            }
+            Ok(())
+        })
+        .unwrap();
+    let found = |since| {
+        let found = store.unwitnessed("even", at(since)).unwrap();
+        found.into_iter().map(|(id, _)| id).collect::<Vec<_>>()
+    };
+    assert_eq!(found(0), [job(6).id, job(2).id]);
+    assert_eq!(found(30), [job(6).id]);
+    assert!(store.unwitnessed("odd", at(0)).unwrap().is_empty());
+    // Who changed after which change.
+    assert_eq!(store.changed_after(3).unwrap(), [job(8).id].into());
+    assert!(store.changed_after(4).unwrap().is_empty());
+}
+
 /// A life that was replayed elsewhere: made, then renamed.
 fn story(n: u32) -> Vec<crate::job::state::Change> {
     let first = job(n).introduced_by(Source::Discovered, Some("job_info.json".into()));
@@ -288,8 +332,10 @@ fn story(n: u32) -> Vec<crate::job::state::Change> {
 #[test]
 fn a_job_that_was_found_comes_in_whole_and_once() {
     let (_dir, store) = fresh();
-    let numbers = store.restore(&story(1), b"run 1").unwrap().unwrap();
-    assert_eq!(numbers, [1, 2]);
+    let stories =
+        |n: &[u32]| -> Vec<_> { n.iter().map(|n| (story(*n), b"run 1".to_vec())).collect() };
+    let numbers = store.restore(&stories(&[1])).unwrap();
+    assert_eq!(numbers, [Some(vec![1, 2])]);
     let id = &job(1).id;
     assert_eq!(store.job(id).unwrap().spec.name, "later");
     assert_eq!(store.config_text(id).unwrap(), b"run 1");
@@ -298,11 +344,13 @@ fn a_job_that_was_found_comes_in_whole_and_once() {
     assert_eq!(history[0].source, Source::Discovered);
     assert_eq!(history[0].evidence.as_deref(), Some("job_info.json"));
     // Found again, by this program or by another one.
-    assert_eq!(store.restore(&story(1), b"").unwrap(), None);
+    assert_eq!(store.restore(&stories(&[1])).unwrap(), [None]);
     assert_eq!(store.seq().unwrap(), 2);
     // What was deleted is not resurrected.
     store.delete(id, at(600)).unwrap();
-    assert_eq!(store.restore(&story(1), b"").unwrap(), None);
+    // Its neighbours come in all the same.
+    let numbers = store.restore(&stories(&[1, 3])).unwrap();
+    assert_eq!(numbers, [None, Some(vec![4, 5])]);
     assert_sound(&store);
 }
 
@@ -314,8 +362,9 @@ fn a_found_job_does_not_take_an_idempotency_key_from_another() {
     put(&store, known.clone());
     let mut found = job(4);
     found.spec.idempotency_key = Some("key".into());
-    let changes = [found.clone().introduced_by(Source::Discovered, None)];
-    store.restore(&changes, b"").unwrap().unwrap();
+    let changes = vec![found.clone().introduced_by(Source::Discovered, None)];
+    let numbers = store.restore(&[(changes, Vec::new())]).unwrap();
+    assert_eq!(numbers.len(), 1);
     assert_eq!(store.job(&found.id).unwrap().spec.idempotency_key, None);
     let of_key = store.by_idempotency_key("even", "key").unwrap().unwrap();
     assert_eq!(of_key.id, known.id);

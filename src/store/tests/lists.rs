@@ -235,6 +235,7 @@ fn recently_ended_goes_by_our_clock() {
             time_limit: None,
             max_rss: None,
             restarts: None,
+            components: Vec::new(),
             evidence: "1001|COMPLETED".into(),
         };
         let fact = Fact::Seen {
@@ -297,16 +298,29 @@ fn each_question_has_an_index() {
         (read::history_sql(), "history_by_job"),
         (super::super::retention::OLD.into(), "jobs_ended"),
         (super::super::restore::OUTLINES.into(), "jobs_by_cluster"),
-        (super::super::restore::UNWITNESSED.into(), "jobs_by_status"),
+        (read::UNREAD_ENDS.into(), "COVERING INDEX progress_closed"),
+        (read::UNREAD_ENDS.into(), "jobs_ended"),
+        (
+            super::super::restore::CHANGED_AFTER.into(),
+            "INTEGER PRIMARY KEY",
+        ),
         (
             super::super::changes::CHANGED.clone(),
             "INTEGER PRIMARY KEY",
         ),
         (super::super::changes::DELETED.into(), "INTEGER PRIMARY KEY"),
     ];
+    // (A few ids may be sorted.)
+    let sorted = [
+        (super::super::restore::UNWITNESSED, "jobs_by_status"),
+        (super::super::restore::UNWITNESSED, "members_unwitnessed"),
+    ];
     store
         .read(|db| {
-            for (sql, index) in questions {
+            let sorted = sorted.map(|(sql, index)| (sql.to_owned(), index));
+            let few = sorted.map(|(sql, index)| (sql, index, true));
+            let all = questions.map(|(sql, index)| (sql, index, false));
+            for (sql, index, may_sort) in all.into_iter().chain(few) {
                 let mut plan = db.prepare(&format!("EXPLAIN QUERY PLAN {sql}"))?;
                 let count = plan.parameter_count();
                 let nulls = vec![rusqlite::types::Null; count];
@@ -315,7 +329,7 @@ fn each_question_has_an_index() {
                     .collect::<rusqlite::Result<_>>()?;
                 let plan = steps.join("; ");
                 assert!(plan.contains(index), "{sql}\n  {plan}");
-                assert!(!plan.contains("TEMP B-TREE"), "{sql}\n  {plan}");
+                assert!(may_sort || !plan.contains("TEMP B-TREE"), "{sql}\n  {plan}");
             }
             Ok(())
         })

@@ -47,6 +47,7 @@ fn seen(n: u32, members: &str, state: Seen, word: &str) -> Fact {
         time_limit: None,
         max_rss: None,
         restarts: None,
+        components: Vec::new(),
         evidence: format!("row {word}"),
     };
     Fact::MembersSeen {

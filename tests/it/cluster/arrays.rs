@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 
 use serde_json::{Value, json};
 
-use super::rig::{Client, PATIENCE, Rig, slurm, submissions_below, until};
+use super::rig::{Client, PATIENCE, Rig, cluster_env, slurm, submissions_below, until};
+use super::tools::Tools;
 
 /// Members tell who they are; member 1 fails if the launch command says so.
 const TELLS: &str =
@@ -271,6 +272,66 @@ fn a_requeued_member_lives_twice() {
     assert_eq!(job["members"][1]["restarts"], 1, "{job}");
     client.request("cancel", json!({ "jobId": id })).unwrap();
     until(&mut client, &id, "CANCELLED");
+}
+
+/// An array that was cancelled by somebody while neither queue nor records told anything.
+fn unwitnessed(rig: &Rig, client: &mut Client, tools: &Tools) -> String {
+    let id = rig.launch(
+        client,
+        "lingers.namd",
+        json!({ "array": "0-2", "resources": { "partition": "down" } }),
+    );
+    let job = client.wait_for_status(&id, "PENDING", PATIENCE);
+    tools.instead("squeue", "true");
+    tools.instead(
+        "sacct",
+        "echo 'sacct: error: Problem talking to the database: Connection refused' >&2; exit 1",
+    );
+    slurm(&["scancel", job["slurmJobId"].as_str().unwrap()]);
+    let told = until(client, &id, "UNKNOWN");
+    assert_eq!(told["job"]["memberCounts"]["unknown"], 3, "{told}");
+    tools.heal();
+    id
+}
+
+#[test]
+#[ignore = "needs tests/run.sh"]
+fn an_array_that_nobody_witnessed_is_corrected_when_the_records_come_back() {
+    let rig = Rig::new();
+    let tools = Tools::install(&rig);
+    let lines = format!(
+        "{}\n[clusters.test.absence]\nanswers = 2\nminutes = 0",
+        tools.setup()
+    );
+    rig.configure(&cluster_env("NRT_SSH_PORT"), &lines);
+    let mut client = rig.client();
+    // By a look that somebody asks for.
+    let id = unwitnessed(&rig, &mut client, &tools);
+    let deadline = std::time::Instant::now() + PATIENCE;
+    while status(&mut client, &id)["status"] != "CANCELLED" {
+        assert!(std::time::Instant::now() < deadline);
+        client.request("syncAll", json!({})).unwrap();
+        // A younger answer counts for this one.
+        client.wait_for_any_notification(std::time::Duration::from_secs(5));
+    }
+    assert_eq!(status(&mut client, &id)["memberCounts"]["cancelled"], 3);
+    // By comparing, which says so beforehand.
+    let id = unwitnessed(&rig, &mut client, &tools);
+    let mut compare = |dry: bool| {
+        let found = client
+            .request("reconcile", json!({ "cluster": "test", "dryRun": dry }))
+            .unwrap();
+        let items = found["items"].as_array().unwrap();
+        items.iter().find(|item| item["jobId"] == id).cloned()
+    };
+    for dry in [true, false] {
+        let item = compare(dry).unwrap();
+        assert_eq!(item["kind"], "statusDiffers", "{item}");
+        assert_eq!(item["changed"], "UNKNOWN to CANCELLED", "{item}");
+    }
+    let job = status(&mut client, &id);
+    assert_eq!(job["status"], "CANCELLED", "{job}");
+    assert!(members(&job).values().all(|status| status == "CANCELLED"));
 }
 
 #[test]

@@ -208,6 +208,11 @@ fn requeued_by_an_administrator_it_waits_and_runs_again_under_the_same_id() {
     ]);
     let again = until(&mut client, &id, "RUNNING");
     assert_eq!(again["job"]["restarts"], 1, "{again}");
+    let shown = slurm(&["scontrol", "show", "job", &slurm_id]);
+    assert!(
+        shown.contains("Restarts=1"),
+        "Slurm counts the same: {shown}"
+    );
     assert_eq!(again["job"]["attempt"], 1, "{again}");
     client.request("cancel", json!({ "jobId": id })).unwrap();
     client.wait_for_status(&id, "CANCELLED", PATIENCE);

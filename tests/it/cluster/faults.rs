@@ -288,14 +288,18 @@ fn where_slurm_remembers_nothing_only_the_job_itself_or_nobody_tells_its_end() {
         "lingers.namd",
         json!({ "resources": { "partition": "down" } }),
     );
-    client.wait_for_status(&vanishing, "PENDING", PATIENCE);
-    let job = client
-        .request("jobStatus", json!({ "jobId": vanishing }))
-        .unwrap();
-    let slurm_id = job["job"]["slurmJobId"].as_str().unwrap().to_owned();
+    let overdue = rig.launch(&mut client, "lingers.namd", json!({}));
+    let stopped = rig.launch(&mut client, "lingers.namd", json!({}));
+    let mut slurm_id = |id: &str, status: &str| {
+        let job = client.wait_for_status(id, status, PATIENCE);
+        job["slurmJobId"].as_str().unwrap().to_owned()
+    };
+    let waits = slurm_id(&vanishing, "PENDING");
+    let (late, early) = (slurm_id(&overdue, "RUNNING"), slurm_id(&stopped, "RUNNING"));
     client.kill();
     // Everything ends while nobody looks, and is forgotten.
-    ctl(&["slurm", "scancel", &slurm_id]);
+    ctl(&["slurm", "scancel", &waits, &early]);
+    ctl(&["time-out", &late]);
     let deadline = Instant::now() + PATIENCE * 2;
     while !ctl(&["slurm", "squeue", "-h", "-t", "all", "-o", "%Z"])
         .lines()
@@ -310,6 +314,24 @@ fn where_slurm_remembers_nothing_only_the_job_itself_or_nobody_tells_its_end() {
     assert_eq!(told["observed"]["source"], "marker", "{told}");
     let told = client.wait_for_status(&failing, "FAILED", PATIENCE);
     assert_eq!(told["exitCode"], 3, "{told}");
+    // Two were ended by Slurm, which said why in their output: their markers know a signal only.
+    for (id, status, cause, words) in [
+        (&overdue, "FAILED", "timeLimit", "DUE TO TIME LIMIT ***"),
+        (&stopped, "CANCELLED", "cancelled", "CANCELLED AT"),
+    ] {
+        let told = client.wait_for_status(id, status, PATIENCE);
+        assert_eq!(told["observed"]["source"], "log", "{told}");
+        assert_eq!(told["cause"]["code"], cause, "{told}");
+        let history = client
+            .request("jobHistory", json!({ "jobId": id }))
+            .unwrap();
+        let last = history["entries"].as_array().unwrap().last().unwrap();
+        let line = last["evidence"].as_str().unwrap();
+        assert!(
+            line.starts_with("slurmstepd") && line.contains(words),
+            "{last}"
+        );
+    }
     // One never ran: nobody knows what became of it, and nothing is made up.
     let told = client.wait_for_status(&vanishing, "UNKNOWN", PATIENCE);
     assert!(

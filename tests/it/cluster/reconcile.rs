@@ -189,6 +189,42 @@ fn a_purged_scratch_directory_leaves_the_ids_and_the_records_leave_the_ends() {
 
 #[test]
 #[ignore = "needs tests/run.sh"]
+fn the_components_of_a_heterogeneous_job_are_told_apart() {
+    let rig = Rig::new();
+    let mut client = rig.client();
+    let dir = format!("{}/by hand", rig.project_root);
+    let slurm_id = by_hand(&format!(
+        "mkdir -p '{dir}' && cd '{dir}' && printf '#!/bin/bash\\nexec sleep 300\\n' >run.sh && \
+         sbatch --parsable --time=5 -n1 --mem=50 -w c1 : -n2 --mem=50 -w c2 run.sh"
+    ));
+    let adopted = client
+        .request(
+            "adoptJob",
+            json!({ "cluster": "test", "slurmJobId": slurm_id }),
+        )
+        .unwrap();
+    let id = adopted["job"]["jobId"].as_str().unwrap().to_owned();
+    let told = client.wait_for_status(&id, "RUNNING", PATIENCE);
+    let component = |job: &Value, n: usize, field: &str| -> String {
+        let value = &job["components"][n][field];
+        value.as_str().unwrap_or_else(|| panic!("{job}")).to_owned()
+    };
+    for (n, node) in [(0, "c1"), (1, "c2")] {
+        assert_eq!(component(&told, n, "slurmJobId"), format!("{slurm_id}+{n}"));
+        assert_eq!(component(&told, n, "status"), "RUNNING", "{told}");
+        assert_eq!(component(&told, n, "nodes"), node);
+    }
+    client.request("cancel", json!({ "jobId": id })).unwrap();
+    let told = client.wait_for_status(&id, "CANCELLED", PATIENCE);
+    assert_eq!(told["components"].as_array().unwrap().len(), 2, "{told}");
+    for n in [0, 1] {
+        assert_eq!(component(&told, n, "status"), "CANCELLED", "{told}");
+        assert!(!component(&told, n, "completedAt").is_empty());
+    }
+}
+
+#[test]
+#[ignore = "needs tests/run.sh"]
 fn a_job_submitted_by_hand_is_adopted_and_followed_to_its_end() {
     let rig = Rig::new();
     let mut client = rig.client();

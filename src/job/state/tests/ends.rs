@@ -191,6 +191,152 @@ fn we_stay_who_cancelled() {
 }
 
 #[test]
+fn what_slurm_wrote_into_the_output_explains_the_marker() {
+    let overdue = Report {
+        state: Seen::Ended(End::TimeLimit),
+        ..said(Source::Log, "TIMEOUT")
+    };
+    let mut life = Life::running();
+    let stopped = Report {
+        ended: Some(at(28)),
+        ..marker(143)
+    };
+    life.then(
+        30,
+        &Fact::Seen {
+            reports: vec![stopped, overdue.clone()],
+            absent: true,
+            rule: AbsenceRule::default(),
+        },
+    );
+    assert_eq!(*life.outcome(), failed(Cause::TimeLimit));
+    let attempt = life.attempt();
+    assert_eq!(attempt.ended, Some(at(28)), "the marker knows when");
+    assert_eq!(attempt.exit.map(|exit| exit.code), Some(143));
+    assert_eq!(life.job.seen.as_ref().unwrap().source, Source::Log);
+    // Slurm's own records count before it, and a script that came to its end by itself.
+    for (other, status) in [
+        (record("COMPLETED"), Status::Completed),
+        (marker(0), Status::Completed),
+        (queue("RUNNING"), Status::Running),
+    ] {
+        let mut life = Life::running();
+        life.then(30, &look([other, overdue.clone()]));
+        assert_eq!(life.job.status(), status);
+    }
+    // Preempted: it is usually put back, whatever its marker says.
+    let preempted = Report {
+        state: Seen::Ended(End::Preempted),
+        ..said(Source::Log, "PREEMPTED")
+    };
+    let gone = Fact::Seen {
+        reports: vec![marker(143), preempted],
+        absent: true,
+        rule: AbsenceRule::default(),
+    };
+    let mut life = Life::running();
+    life.then(30, &gone);
+    assert_eq!(life.job.status(), Status::Running);
+    assert!(life.job.absence.as_ref().unwrap().preempted);
+    life.then(400, &gone).then(700, &gone);
+    assert_eq!(*life.outcome(), failed(Cause::Preempted));
+}
+
+#[test]
+fn components_live_and_end_each_by_itself() {
+    let with = |report: Report, parts: &[(u32, &str, Option<i32>)]| {
+        let part = |(number, word, code): &(u32, &str, Option<i32>)| {
+            let part = Report {
+                started: Some(at(12)),
+                ended: Some(at(28)),
+                nodes: Some(format!("c{number}")),
+                exit: code.map(|code| Exit { code, signal: 0 }),
+                ..said(report.source, word)
+            };
+            (*number, part)
+        };
+        Report {
+            components: parts.iter().map(part).collect(),
+            ..report
+        }
+    };
+    let shown = |life: &Life| -> Vec<String> {
+        let all = life.attempt().components.iter();
+        all.map(|one| {
+            let nodes = one.nodes.as_deref().unwrap_or("-");
+            let code = one.exit.map_or(-1, |exit| exit.code);
+            format!(
+                "{} {} {nodes} {code} {}",
+                one.number,
+                one.status,
+                one.ended.is_some()
+            )
+        })
+        .collect()
+    };
+    let mut life = Life::pending();
+    let waits = with(
+        queue("PENDING"),
+        &[(0, "PENDING", None), (1, "PENDING", None)],
+    );
+    life.then(10, &look([waits]));
+    assert_eq!(
+        shown(&life),
+        ["0 PENDING - -1 false", "1 PENDING - -1 false"]
+    );
+    let runs = with(
+        queue("RUNNING"),
+        &[(0, "RUNNING", None), (1, "RUNNING", None)],
+    );
+    life.then(20, &look([runs]));
+    assert_eq!(
+        shown(&life),
+        ["0 RUNNING c0 -1 false", "1 RUNNING c1 -1 false"]
+    );
+    // One is over and gone from the queue; its record knows the exit code.
+    let rest = with(
+        queue("RUNNING"),
+        &[(0, "COMPLETED", None), (1, "RUNNING", None)],
+    );
+    let known = with(
+        record("RUNNING"),
+        &[(0, "COMPLETED", Some(0)), (1, "RUNNING", None)],
+    );
+    life.then(30, &look([rest, known]));
+    assert_eq!(
+        shown(&life),
+        ["0 COMPLETED c0 0 true", "1 RUNNING c1 -1 false"]
+    );
+    // What is not told of any more is as it was; and the same again is no news.
+    let failed = with(record("FAILED"), &[(1, "FAILED", Some(3))]);
+    let mut lost = life;
+    life = Life {
+        job: lost.job.clone(),
+        rows: Vec::new(),
+    };
+    life.then(40, &look([failed.clone()]));
+    assert_eq!(
+        shown(&life),
+        ["0 COMPLETED c0 0 true", "1 FAILED c1 3 true"]
+    );
+    life.rows.clear();
+    life.then(41, &look([failed])).is_unmoved(&[]);
+    let gone = Fact::Seen {
+        reports: Vec::new(),
+        absent: true,
+        rule: AbsenceRule {
+            answers: 1,
+            seconds: 0,
+        },
+    };
+    lost.then(40, &gone);
+    assert_eq!(
+        shown(&lost),
+        ["0 COMPLETED c0 0 true", "1 UNKNOWN c1 -1 false"]
+    );
+}
+
+#[test]
 fn the_direct_schedulers_jobs_end_by_the_signal_we_sent() {
     let vanished = Report {
         state: Seen::Ended(End::Vanished {

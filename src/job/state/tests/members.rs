@@ -453,6 +453,54 @@ fn a_new_attempt_begins_with_all_members_and_the_old_one_keeps_its_counts() {
 }
 
 #[test]
+fn ends_that_nobody_witnessed_are_corrected_member_by_member() {
+    let rule = AbsenceRule {
+        answers: 1,
+        seconds: 0,
+    };
+    let gone = |members: &str| Fact::MembersSeen {
+        seen: vec![missing(members, false, [])],
+        rule,
+    };
+    let mut life = array("0-2");
+    life.then(
+        10,
+        &seen([told("0-1", [started(9)]), told("2", [queue("PENDING")])]),
+    )
+    .then(20, &gone("0-1"));
+    assert_eq!(counts(&life), [1, 0, 0, 0, 0, 2]);
+    assert_eq!(life.job.status(), Status::Running);
+    let doubtful = |life: &Life, since| {
+        let doubtful = life.job.members.doubtful(at(since));
+        doubtful.map(|(members, last)| (members.to_string(), last))
+    };
+    assert_eq!(doubtful(&life, 0), Some(("0-1".to_owned(), at(20))));
+    assert_eq!(doubtful(&life, 21), None);
+    // A record comes late, while another member lives.
+    life.then(
+        30,
+        &seen([told("0", [ended(Source::Sacct, "COMPLETED", 15, 0)])]),
+    );
+    assert_eq!(counts(&life), [1, 0, 1, 0, 0, 1]);
+    life.then(40, &gone("2"));
+    assert_eq!(life.job.status(), Status::Unknown);
+    // No news is none.
+    life.rows.clear();
+    life.then(50, &gone("1-2")).is_unmoved(&[]);
+    // The other records, when all is over: one of a member that never had a node.
+    life.then(
+        60,
+        &seen([
+            told("1", [ended(Source::Sacct, "COMPLETED", 18, 0)]),
+            missing("2", false, [said(Source::Sacct, "CANCELLED by 0")]),
+        ]),
+    );
+    assert_eq!(counts(&life), [0, 0, 2, 0, 1, 0]);
+    assert_eq!(life.job.status(), Status::Cancelled);
+    assert_eq!(doubtful(&life, 0), None);
+}
+
+#[test]
 fn ten_thousand_members_take_one_look_lightly() {
     let mut life = array("0-9999");
     life.then(10, &seen([told("0-9999", [queue("PENDING")])]));

@@ -3,6 +3,7 @@
 use std::fmt::Write as _;
 
 use super::super::asking;
+use super::super::notices::PATTERN;
 use super::super::states::ending_words;
 use super::{ACCOUNT_FIELD_COUNT, ACCOUNT_FIELDS, QUEUE_FIELD_COUNT, QUEUE_FIELDS};
 use crate::scheduler::Watch;
@@ -12,6 +13,9 @@ use crate::shell::Command;
 
 /// How many ids one sacct is asked for: far below the 128 KiB of one argument.
 const CHUNK: usize = 500;
+/// Outputs of jobs of which nothing else tells that one look reads, and how much of each.
+const NOTICES: usize = 200;
+const NOTICE_BYTES: usize = 4096;
 /// For more members than this, sacct is asked for the whole array.
 const ONE_BY_ONE: usize = 200;
 
@@ -85,11 +89,18 @@ function ask(c, ids) {{
     cmd = "sacct" (c == "-" ? "" : " -M " c) " -D -P -n -u " uid " -j " ids " -o {ACCOUNT_FIELDS} 2>&1; echo \"= $?\""
     while ((cmd | getline line) > 0) if (row(line, {ACCOUNT_FIELD_COUNT})) {{
         m = member(f[1])
+        word = f[2]; sub(/ .*/, "", word)
+        if (f[1] !~ /\./ && index(ends, " " word " ")) told[c, base, m] = 1
         if (m == "" || !((c, base) in array) || ((c, base, m) in wanted)) say(line)
     }}
     close(cmd)
     tail("sacct " c)
     if (rc != 0) stop = 1
+}}
+function quoted(text,   n, i, parts, all) {{
+    n = split(text, parts, "\047"); all = parts[1]
+    for (i = 2; i <= n; i++) all = all "\047\\\047\047" parts[i]
+    return "\047" all "\047"
 }}
 {{
     dir[$1, $2] = $6; tag[$1, $2] = $4; live[$1, $2] = ($3 == "live")
@@ -148,6 +159,26 @@ END {{
         }}
         ask(c, ids)
     }}
+    # Before the markers: what is cut off must not leave a marker without what explains it.
+    head("notices")
+    rc = 0
+    for (i = 1; i <= nl; i++) {{
+        c = jobs[look[i]]; base = bases[look[i]]; m = part[i]
+        if (((c, base, m) in told) || read == {NOTICES}) continue
+        file = dir[c, base] (m == "" ? "" : "/" m) "/{CONTROL}/started"; line = ""; own = (getline line < file)
+        close(file)
+        # Of one that was started again the words may be those of an earlier run.
+        if (own <= 0 || split(line, f, " ") < 6 || f[3] != tag[c, base] || f[5] != "0") continue
+        file = dir[c, base] "/{CONTROL}/slurm-" base (m == "" ? "" : "_" m) ".out"; line = ""; said = ""
+        if (index(file, "\\")) file = dir[c, base] "/{CONTROL}/slurm.out"
+        cmd = "tail -c {NOTICE_BYTES} " quoted(file) " 2>/dev/null"
+        while ((cmd | getline line) > 0) if (line ~ /{PATTERN}/) said = line
+        close(cmd)
+        read++
+        if (said != "") say(c " " base (m == "" ? "" : "_" m) " " said)
+    }}
+    own = 0
+    tail("notices")
     head("markers")
     rc = 0
     for (i = 1; i <= nl; i++) {{
