@@ -161,7 +161,6 @@ impl Engine {
 /// Of an array a member has to be named, and of nothing else.
 fn check_member(job: &Job, member: Option<u32>) -> Result<()> {
     let error = match (&job.spec.array, member) {
-        (None, None) => return Ok(()),
         (None, Some(_)) => Error::bad_param("member", "is given, and the job is no array"),
         (Some(array), None) => Error::bad_param(
             "member",
@@ -174,7 +173,7 @@ fn check_member(job: &Job, member: Option<u32>) -> Result<()> {
         (Some(array), Some(member)) if !array.members().contains(member) => {
             Error::bad_param("member", format!("{member} is none of the array {array}"))
         }
-        (Some(_), Some(_)) => return Ok(()),
+        (None, None) | (Some(_), Some(_)) => return Ok(()),
     };
     Err(error.of_job(&job.id))
 }

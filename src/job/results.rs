@@ -71,12 +71,13 @@ fn adopted_script(job: &Job, work_dir: &RemotePath, log: Option<&str>) -> String
             at.as_second()
         )
     });
-    let named: String = [Some(job.spec.config_in_tree.as_str()), log]
+    let named: Vec<String> = [Some(job.spec.config_in_tree.as_str()), log]
         .into_iter()
         .flatten()
         .filter(|name| work_dir.join(name).is_ok())
-        .map(|name| format!(" {}", crate::shell::quote(&format!("./{name}"))))
+        .map(|name| crate::shell::quote(&format!("./{name}")))
         .collect();
+    let named = named.join(" ");
     format!(
         r#"printf 'dir 0\n'
 cd {dir} 2>/dev/null || exit 0
@@ -85,7 +86,7 @@ until=
 show() {{
   if stat -c %s . >/dev/null 2>&1; then stat -c '%s %Y %n' "$@"; else stat -f '%z %m %N' "$@"; fi
 }}
-for file in{named}; do [ ! -f "$file" ] || show "$file"; done
+for file in {named}; do [ ! -f "$file" ] || show "$file"; done
 if stat -c %s . >/dev/null 2>&1; then form='-c' fields='%s %Y %n'; else form='-f' fields='%z %m %N'; fi
 find . -maxdepth 2 -name '.?*' -prune -o -type f -mmin "-$minutes" $until -exec stat "$form" "$fields" {{}} + 2>/dev/null | head -n {MOST_ADOPTED}
 "#,

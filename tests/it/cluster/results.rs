@@ -166,7 +166,7 @@ fn a_full_project_disk_is_told_in_figures_and_gone_on_from() {
     let id = rig.create(&mut client, "water.namd", json!({}));
     // Somebody fills what is left, but for the job's own small files.
     let filler = format!("{}/filler", rig.project_root);
-    let filled = Command::new("sh")
+    let done = Command::new("sh")
         .arg("-c")
         .arg(format!(
             "free=$(df -Pk '{0}' | awk 'NR == 2 {{ print $4 }}'); head -c $(((free - 16) * 1024)) /dev/zero >'{filler}'",
@@ -174,7 +174,7 @@ fn a_full_project_disk_is_told_in_figures_and_gone_on_from() {
         ))
         .status()
         .unwrap();
-    assert!(filled.success());
+    assert!(done.success());
     client
         .request("submit", json!({ "jobId": id, "wait": true }))
         .unwrap();
