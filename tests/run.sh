@@ -5,7 +5,8 @@
 #
 #   --no-cluster   leaves out the tests that need a Slurm cluster
 #   --keep         leaves the cluster up afterwards (tests/cluster/down.sh removes it)
-#   FILTER...      goes to the test runner: only tests whose names contain it; lints are left out
+#   FILTER...      goes to the test runner: only tests whose names contain it; lints and the editors'
+#                  tests are left out
 #
 # As root on Debian it installs Slurm and what belongs to it, starts a cluster of its own on loopback
 # (tests/cluster/README.md) and removes it again; a cluster that was up before stays up. Elsewhere
@@ -52,14 +53,27 @@ tally() {
     done < <(sed -E 's/\x1b\[[0-9;]*m//g' "$output" | grep -E '^ *Summary \[|^test result: ')
 }
 
+# The same of a runner of ours: its last line is `N passed, N failed[, N skipped]`.
+tally_own() {
+    local line
+    line=$(grep -E '^[0-9]+ passed, [0-9]+ failed(, [0-9]+ skipped)?$' <<<"$(tail -n 1 "$output")") || return 0
+    passed=$((passed + $(count passed "$line"))) skipped=$((skipped + $(count skipped "$line")))
+    step_failed=$(count failed "$line")
+    failed=$((failed + step_failed))
+}
+
 # step KIND NAME COMMAND...   KIND: check (pass or fail), tests (counted), tests-only-here (counted,
-# its skipped ones too when no cluster follows)
+# its skipped ones too when no cluster follows), own (counted by its last line)
 step() {
     local kind=$1 name=$2 rc=0 began=$SECONDS step_failed=0
     shift 2
     printf '\n=== %s\n' "$name"
     "$@" </dev/null 2>&1 | tee "$output" || rc=${PIPESTATUS[0]}
-    [[ $kind == check ]] || tally "$kind"
+    case $kind in
+        check) ;;
+        own) tally_own ;;
+        *) tally "$kind" ;;
+    esac
     if ((rc == 0)); then
         summary+=("ok      $name ($((SECONDS - began)) s)")
     else
@@ -83,7 +97,7 @@ finish() {
     printf '\n=== summary\n'
     ((${#summary[@]} == 0)) || printf '%s\n' "${summary[@]}"
     [[ $cluster == yes ]] || printf 'left out: the tests that need a cluster (%s)\n' "$why_not"
-    ((${#absent[@]} == 0)) || printf 'left out, for want of what they need: %s\n' "${absent[*]}"
+    ((${#absent[@]} == 0)) || printf 'left out, for want of what it needs: %s\n' "${absent[@]}"
     ((rc < 128)) || printf 'interrupted\n'
     ((exit_code == 0 || failed)) || failed=1
     printf '%s passed, %s failed%s\n' "$passed" "$failed" "$( ((skipped == 0)) || printf ', %s skipped' "$skipped")"
@@ -116,6 +130,22 @@ END
     fi >&2
     "$NAMDRUNNER_NVIM" --version >/dev/null 2>&1 || return 1
     export NAMDRUNNER_NVIM
+}
+
+# The editors' clients, with the program that is built already. A fresh machine gets all they need
+# from install.sh; where that did not run, what is missing leaves its part out.
+editors() {
+    export NAMDRUNNER_TEST_BINARY=${CARGO_TARGET_DIR:-target}/debug/namdrunner
+    if [[ $cluster == yes ]] || find_nvim; then
+        NAMDRUNNER_TEST_NVIM=${NAMDRUNNER_NVIM:-} step own 'Neovim client' editors/nvim/tests/run.sh || true
+    else
+        absent+=('the Neovim client (no Neovim 0.11)')
+    fi
+    if [[ $cluster == yes ]] || command -v npm >/dev/null; then
+        step own 'VS Code client' editors/vscode/test.sh || true
+    else
+        absent+=('the VS Code client (no npm)')
+    fi
 }
 
 # --- what is needed ------------------------------------------------------------------------------
@@ -170,6 +200,7 @@ step check build "${build[@]}" || exit
 step tests-only-here tests "${run[@]}" "${end[@]}" "${filters[@]}" || true
 if ((${#filters[@]} == 0)); then
     step tests doctests cargo test --doc || true
+    [[ $cluster == yes ]] || editors
 fi
 
 if [[ $cluster == yes ]]; then
@@ -186,6 +217,7 @@ if [[ $cluster == yes ]]; then
     # Processes that other tests start and kill, and figures for somebody who reads them: no tests.
     for name in writes_until_it_is_killed opens_and_tells with_ten_thousand_jobs; do leave_out "$name"; done
     step tests 'cluster tests' "${run[@]}" "${ignored[@]}" "${others[@]}" "${filters[@]}" || true
+    ((${#filters[@]})) || editors
     ((${#faults[@]} == 0)) ||
         step tests 'cluster tests that stop daemons' "${run[@]}" "${ignored[@]}" "${faults[@]}" "${filters[@]}" || true
     # variant NAME VERB...: the same promises after `ctl.sh VERB...`.

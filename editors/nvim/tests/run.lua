@@ -76,5 +76,5 @@ end)
 vim.wait(5000, function()
   return ended
 end)
-io.stdout:write(('%d passed, %d failed%s\n'):format(passed, failed, skipped > 0 and (', %d skipped'):format(skipped) or ''))
+io.stdout:write(('\n%d passed, %d failed%s\n'):format(passed, failed, skipped > 0 and (', %d skipped'):format(skipped) or ''))
 os.exit(failed == 0 and 0 or 1)

@@ -88,6 +88,36 @@ memory = "100M"
   )
 end
 
+--- A config in a site's folder whose run dies of a setting; gives its path and that setting's line,
+--- from 0.
+function M.conflict(dir)
+  local path = dir .. '/water/equil/conflict.namd'
+  local lines = vim.fn.readfile(dir .. '/water/equil/water.namd')
+  table.insert(lines, 1, '# namd-stand-in: fatal pairlistDist must be >= cutoff at 20')
+  vim.fn.writefile(lines, path)
+  for number, line in ipairs(lines) do
+    if line:match('^pairlistDist') then
+      return path, number - 1
+    end
+  end
+  error('water.namd has no pairlistDist')
+end
+
+--- Lets this Neovim use a server of the tests' own, or none that works.
+---@param cmd string[]
+function M.use_program(cmd)
+  local client = require('namdrunner.client')
+  local ended = false
+  client.stop(function()
+    ended = true
+  end)
+  wait_for('the end of the server before', function()
+    return ended
+  end)
+  client.missing, client.refused = nil, nil
+  vim.g.namdrunner = { cmd = cmd }
+end
+
 --- Lets this Neovim use a home from now on; `answers` are the indices vim.ui.select is answered with.
 function M.use(dir)
   local client = require('namdrunner.client')
@@ -102,8 +132,38 @@ function M.use(dir)
   -- No server is left in the background.
   vim.env.NAMDRUNNER_LINGER = '0s'
   vim.env.NAMDRUNNER_MIN_SYNC_SECONDS = '1'
-  client.missing = nil
+  client.missing, client.refused = nil, nil
   vim.g.namdrunner = { cmd = { vim.env.NAMDRUNNER_TEST_BINARY } }
+end
+
+local asking = top .. '/editors/asking-sshd.sh'
+
+--- An sshd that asks for a password and a code; gives its port and what ends it.
+function M.asking_sshd(dir)
+  local folder, port = dir .. '/sshd', nil
+  vim.fn.mkdir(folder, 'p')
+  local errors = {}
+  local process = vim.system({ asking, folder }, {
+    stdin = true,
+    stdout = function(_, data)
+      port = port or data and data:match('%d+')
+    end,
+    stderr = function(_, data)
+      errors[#errors + 1] = data
+    end,
+  })
+  wait_for('an sshd that asks', function()
+    return port or process:is_closing() and error(table.concat(errors))
+  end)
+  return port, function()
+    process:write(nil)
+    process:wait(10000)
+  end
+end
+
+--- The one-time code of now.
+function M.code()
+  return vim.trim(vim.system({ asking, 'code' }, { text = true }):wait().stdout)
 end
 
 --- Collects what is said to the person, until `stop` is called.

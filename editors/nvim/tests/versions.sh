@@ -11,7 +11,8 @@ binary=${NAMDRUNNER_TEST_BINARY:-$top/${CARGO_TARGET_DIR:-target}/debug/namdrunn
 command -v debootstrap >/dev/null || apt-get install -y --no-install-recommends debootstrap
 mirror=$(grep -hoE 'https?://[^ ]+/debian/?( |$)' /etc/apt/sources.list /etc/apt/sources.list.d/* 2>/dev/null | head -n 1 | tr -d ' ') || true
 status=0
-for suite in "${@:-trixie forky}"; do for suite in $suite; do
+(($#)) || set -- trixie forky
+for suite; do
     root=$top/target/nvim-$suite
     if [[ ! -x $root/usr/bin/nvim ]]; then
         rm -rf "$root"
@@ -35,5 +36,5 @@ for suite in "${@:-trixie forky}"; do for suite in $suite; do
     env -i HOME=/root LC_ALL=C.UTF-8 PATH=/usr/sbin:/usr/bin:/sbin:/bin NAMDRUNNER_TEST_BINARY=/usr/local/bin/namdrunner \
         chroot "$root" nvim -u NONE -i NONE -l /namd/editors/nvim/tests/run.lua ${NAMDRUNNER_TEST_FILTER:+"$NAMDRUNNER_TEST_FILTER"} || status=$?
     umount -l "$root/dev" "$root/proc"
-done; done
+done
 exit "$status"

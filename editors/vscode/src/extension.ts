@@ -2,19 +2,15 @@
 
 import * as vscode from "vscode";
 
-import type {
-  CreateJobResult,
-  DoctorResult,
-  JobResult,
-  ListClustersResult,
-  PreviewJobResult,
-  SyncAllResult,
-} from "../../../protocol/namdrunner";
+import type { DoctorResult, DownloadResult, JobResult, SyncAllResult } from "../../../protocol/namdrunner";
+import { Creation } from "./create";
+import { Diagnoses } from "./diagnoses";
 import { Documents, SCHEME } from "./documents";
 import { showPage } from "./page";
 import { isConfig, maybeConfig } from "./pure/detect";
+import { seconds } from "./pure/form";
 import { Ends, Jobs } from "./pure/jobs";
-import { headline, size, type ShownJob } from "./pure/words";
+import { headline, type ShownJob } from "./pure/words";
 import { Server } from "./server";
 import { Queue, type Node } from "./tree";
 
@@ -22,6 +18,7 @@ import { Queue, type Node } from "./tree";
 export interface Api {
   jobs: Jobs;
   server: Server;
+  queue: Queue;
 }
 
 export function activate(context: vscode.ExtensionContext): Api {
@@ -35,20 +32,21 @@ export function activate(context: vscode.ExtensionContext): Api {
         case "namdrunner.status":
           return first && open(first);
         case "namdrunner.preview":
-          return first && preview(vscode.Uri.parse(first));
+          return first && creation.preview(vscode.Uri.parse(first));
         case "namdrunner.diff":
           return first && diff(first);
         case "namdrunner.create":
         case "namdrunner.createAndSubmit":
-          return first && create(vscode.Uri.parse(first), command === "namdrunner.createAndSubmit");
+          return first && creation.create(vscode.Uri.parse(first), command === "namdrunner.createAndSubmit");
         default:
           return next(command, args);
       }
     },
   });
+  const creation = new Creation(server, documents);
   const queue = new Queue(jobs, async (jobId) => {
     const status = await server.ask<JobResult>("jobStatus", { jobId });
-    return (status?.job as { members?: [] } | undefined)?.members ?? [];
+    return status?.job.members ?? [];
   });
   const view = vscode.window.createTreeView("namdrunner.queue", { treeDataProvider: queue, showCollapseAll: true });
   const bar = vscode.window.createStatusBarItem("namdrunner", vscode.StatusBarAlignment.Left, 0);
@@ -61,6 +59,10 @@ export function activate(context: vscode.ExtensionContext): Api {
 
   async function act(action: string, job: ShownJob): Promise<void> {
     const jobId = job.jobId;
+    const advised = /^advice:(\d+)$/.exec(action);
+    if (advised) return follow(job, Number(advised[1]));
+    // (A path is a pattern here.)
+    if (action.startsWith("get:")) return download(job, [action.slice(4).replace(/[*?[\]]/g, "[$&]")]);
     switch (action) {
       case "submit":
         await server.ask("submit", { jobId });
@@ -80,14 +82,8 @@ export function activate(context: vscode.ExtensionContext): Api {
         return diff(jobId);
       case "log":
         return log(job);
-      case "download": {
-        const files = await vscode.window.withProgress(
-          { location: vscode.ProgressLocation.Notification, title: `Getting the results of ${job.jobName}`, cancellable: true },
-          (_, token) => server.ask<{ files: unknown[] }>("download", { jobId }, token),
-        );
-        if (files) void vscode.window.showInformationMessage(`${files.files.length} files of ${job.jobName} are here.`);
-        return;
-      }
+      case "download":
+        return download(job);
       case "delete": {
         const only = "Delete from the list";
         const all = "Delete with its files on the cluster";
@@ -96,6 +92,40 @@ export function activate(context: vscode.ExtensionContext): Api {
         return;
       }
     }
+  }
+
+  /** Gets files of a job by patterns; without any all it wrote but for trajectories. */
+  async function download(job: ShownJob, patterns?: string[]): Promise<void> {
+    const got = await vscode.window.withProgress(
+      { location: vscode.ProgressLocation.Notification, title: `Getting the results of ${job.jobName}`, cancellable: true },
+      (_, token) => {
+        const workDoneToken = `download-${Date.now()}-${Math.random()}`;
+        return server.ask<DownloadResult>("download", { jobId: job.jobId, patterns, workDoneToken }, token);
+      },
+    );
+    const [first] = got?.files ?? [];
+    if (!got) return;
+    if (!first) return void vscode.window.showInformationMessage(`${job.jobName} has no results yet.`);
+    const show = "Show";
+    const text = `${got.files.length} ${got.files.length === 1 ? "file" : "files"} of ${job.jobName} in ${got.to}`;
+    if ((await vscode.window.showInformationMessage(text, show)) === show) {
+      await vscode.commands.executeCommand("revealInExplorer", vscode.Uri.file(first.local));
+    }
+  }
+
+  /** Carries out an advice of the diagnosis: changes what the job asks for, and submits it again. */
+  async function follow(job: ShownJob, index: number): Promise<void> {
+    const status = await server.ask<JobResult>("jobStatus", { jobId: job.jobId });
+    const advice = status?.job.diagnosis?.advice[index];
+    if (!advice) return;
+    const yes = "Submit again";
+    const chosen = await vscode.window.showWarningMessage(`Submit ${job.jobName} again?`, { modal: true, detail: advice.text }, yes);
+    if (chosen !== yes) return;
+    const { walltime, memory } = advice.edit ?? {};
+    // What is given replaces all that was asked for.
+    const resources = { ...status.job.resources, ...(walltime ? { walltime: seconds(walltime) } : {}), ...(memory ? { memory } : {}) };
+    if (advice.edit && !(await server.ask("updateJob", { jobId: job.jobId, resources }))) return;
+    await server.ask("submit", { jobId: job.jobId });
   }
 
   async function diff(jobId: string): Promise<void> {
@@ -124,60 +154,6 @@ export function activate(context: vscode.ExtensionContext): Api {
         .request<{ text: string }>("jobLog", { jobId: job.jobId, which: "namd", tail: 262144 })
         .then((more) => documents.set(path, more.text), () => undefined);
     }, 3000);
-  }
-
-  async function preview(uri: vscode.Uri, cluster?: string): Promise<void> {
-    const would = await server.ask<PreviewJobResult>("previewJob", { configPath: uri.fsPath, cluster });
-    if (would) await documents.show(`preview of ${uri.path.split("/").pop()}`, previewText(would), "shellscript");
-  }
-
-  async function create(uri: vscode.Uri, submit: boolean, cluster?: string): Promise<void> {
-    const document = vscode.workspace.textDocuments.find((one) => one.uri.toString() === uri.toString());
-    if (document?.isDirty && !(await document.save())) return;
-    const made = await vscode.window.withProgress(
-      { location: vscode.ProgressLocation.Notification, title: "NAMD job", cancellable: true },
-      (_, token) =>
-        server.ask<CreateJobResult>(
-          "createJob",
-          { configPath: uri.fsPath, cluster, submit, workDoneToken: `create-${Date.now()}-${Math.random()}` },
-          token,
-        ),
-    );
-    if (made) {
-      const what = submit ? "was created and is being submitted" : "was created";
-      void vscode.window.showInformationMessage(`${made.job.jobName} ${what} on ${made.job.cluster}.`);
-    }
-  }
-
-  async function createAsked(): Promise<void> {
-    const document = vscode.window.activeTextEditor?.document;
-    if (document?.languageId !== "namd") {
-      return void vscode.window.showErrorMessage("Open a NAMD config first: the job is made of it.");
-    }
-    if (document.isDirty && !(await document.save())) return;
-    const listed = await server.ask<ListClustersResult>("listClusters", {});
-    if (!listed) return;
-    const cluster =
-      listed.clusters.length === 1
-        ? listed.clusters[0]?.name
-        : await vscode.window.showQuickPick(
-            listed.clusters.map(({ name }) => name),
-            { title: "Create a NAMD job (1 of 2): on which cluster?" },
-          );
-    if (!cluster) return;
-    const would = await server.ask<PreviewJobResult>("previewJob", { configPath: document.uri.fsPath, cluster });
-    if (!would) return;
-    const choices = [
-      { label: "$(play) Create and submit", submit: true },
-      { label: "$(add) Create, submit later", submit: false },
-      { label: "$(open-preview) Show the files and the script first", submit: undefined },
-    ];
-    const chosen = await vscode.window.showQuickPick(choices, {
-      title: `Create a NAMD job on ${cluster}: ${would.files.length} files, ${size(would.totalBytes)}`,
-    });
-    if (!chosen) return;
-    if (chosen.submit === undefined) return preview(document.uri, cluster);
-    await create(document.uri, chosen.submit, cluster);
   }
 
   async function doctor(): Promise<void> {
@@ -237,6 +213,7 @@ export function activate(context: vscode.ExtensionContext): Api {
   context.subscriptions.push(
     server,
     documents,
+    new Diagnoses(server, jobs),
     queue,
     view,
     bar,
@@ -244,16 +221,23 @@ export function activate(context: vscode.ExtensionContext): Api {
     vscode.workspace.onDidCloseTextDocument((document) => {
       if (document.uri.scheme === SCHEME) documents.forget(document.uri);
     }),
-    vscode.workspace.onDidOpenTextDocument((document) => void detect(document)),
+    vscode.workspace.onDidOpenTextDocument((document) => {
+      void detect(document);
+      if (document.languageId === "namd" && !server.client && !server.refused) void server.get().then(draw);
+    }),
     jobs.listen((news) => {
       draw();
       if (news.kind === "job") ends.take(news.job, news.from);
     }),
+    vscode.workspace.onDidChangeConfiguration((change) => {
+      // Also where settings come later than the first config.
+      if (change.affectsConfiguration("namdrunner.server.path") && (server.client || server.refused)) void server.restart().then(draw);
+    }),
     view.onDidChangeVisibility(({ visible }) => visible && void server.get()),
-    command("namdrunner.createJob", createAsked),
+    command("namdrunner.createJob", () => creation.ask()),
     command("namdrunner.previewConfig", () => {
       const document = vscode.window.activeTextEditor?.document;
-      return document?.languageId === "namd" ? preview(document.uri) : undefined;
+      return document?.languageId === "namd" ? creation.preview(document.uri) : undefined;
     }),
     command("namdrunner.syncNow", () => server.ask<SyncAllResult>("syncAll", {})),
     command("namdrunner.filter", async () => {
@@ -272,8 +256,8 @@ export function activate(context: vscode.ExtensionContext): Api {
       const [file] = (await vscode.window.showOpenDialog({ title: "The program namdrunner", canSelectMany: false })) ?? [];
       if (!file) return;
       const settings = vscode.workspace.getConfiguration("namdrunner");
+      // (Which starts it anew, below.)
       await settings.update("server.path", file.fsPath, vscode.ConfigurationTarget.Global);
-      await server.restart();
     }),
     command("namdrunner.openSettings", async () => {
       const client = await server.get();
@@ -299,23 +283,9 @@ export function activate(context: vscode.ExtensionContext): Api {
     // Not waited for: the editor goes on.
     void server.get().then(draw);
   }
-  return { jobs, server };
+  return { jobs, server, queue };
 }
 
 export async function deactivate(): Promise<void> {
   // The server is ended by what is disposed.
-}
-
-function previewText(would: PreviewJobResult): string {
-  const lines = [
-    ...would.findings.map((finding) => `# ${finding.severity}: ${finding.message}`),
-    `# ${would.files.length} files, ${size(would.totalBytes)} to be sent`,
-    ...would.files.map(
-      (file) => `# ${file.action.padEnd(9)} ${(file.bytes === undefined ? "" : size(file.bytes)).padStart(8)}  ${file.remote}`,
-    ),
-    ...(would.rewritten ? ["# the uploaded config differs:", ...would.rewritten.split("\n").map((line) => `#   ${line}`)] : []),
-    "",
-    would.script,
-  ];
-  return lines.join("\n");
 }

@@ -3,19 +3,23 @@
 import * as fs from "node:fs";
 import * as path from "node:path";
 import * as vscode from "vscode";
-import {
-  CloseAction,
-  ErrorAction,
-  LanguageClient,
-  RequestType,
-  State,
-  type LanguageClientOptions,
-} from "vscode-languageclient/node";
+import type { CloseAction, CloseHandlerResult, LanguageClient, LanguageClientOptions } from "vscode-languageclient/node";
 
-import type { ClusterStatusChanged, JobDeleted, JobProgressed, JobStatusChanged } from "../../../protocol/namdrunner";
+import type {
+  ClusterStatusChanged,
+  InitializeResult,
+  JobDeleted,
+  JobProgressed,
+  JobStatusChanged,
+  ListClustersResult,
+  ListJobsResult,
+  PROTOCOL_VERSION,
+} from "../../../protocol/namdrunner";
 import type { Jobs } from "./pure/jobs";
 import { authPrompt, hostKeyPrompt, type AuthPrompt, type HostKeyPrompt } from "./prompts";
 
+/** The protocol that is spoken here. */
+const PROTOCOL: typeof PROTOCOL_VERSION = 1;
 /** Ends within this many milliseconds of each other count together. */
 const WINDOW = 3 * 60_000;
 /** So many of them, and it is not started again by itself. */
@@ -52,6 +56,8 @@ export function findServer(extension: string, setting: string, searched = proces
 export class Server implements vscode.Disposable {
   client: LanguageClient | undefined;
   readonly output = vscode.window.createOutputChannel("NAMDRunner", { log: true });
+  /** There is no program that could be started, and that has been said. */
+  refused = false;
   private ends: number[] = [];
   private starting: Promise<LanguageClient | undefined> | undefined;
 
@@ -63,7 +69,7 @@ export class Server implements vscode.Disposable {
 
   /** The running client; starts it if need be. Undefined if there is no program; that has been said. */
   get(): Promise<LanguageClient | undefined> {
-    if (this.client?.state === State.Running) return Promise.resolve(this.client);
+    if (this.client?.isRunning()) return Promise.resolve(this.client);
     this.starting ??= this.start().finally(() => (this.starting = undefined));
     return this.starting;
   }
@@ -82,7 +88,8 @@ export class Server implements vscode.Disposable {
   async request<R>(method: string, params: object, token?: vscode.CancellationToken): Promise<R> {
     const client = await this.get();
     if (!client) throw new Error("The NAMDRunner server does not run.");
-    return client.sendRequest(new RequestType<object, R, unknown>(method), params, token);
+    // (With a third argument that is undefined it would send positions.)
+    return token ? client.sendRequest<R>(method, params, token) : client.sendRequest<R>(method, params);
   }
 
   async restart(): Promise<void> {
@@ -107,6 +114,7 @@ export class Server implements vscode.Disposable {
     const settings = vscode.workspace.getConfiguration("namdrunner");
     const command = findServer(this.context.extensionPath, settings.get("server.path", ""));
     await vscode.commands.executeCommand("setContext", "namdrunner.missing", !command);
+    this.refused = !command;
     if (!command) {
       void this.tellMissing(settings.get("server.path", ""));
       return undefined;
@@ -114,6 +122,8 @@ export class Server implements vscode.Disposable {
     const old = this.client;
     this.client = undefined;
     await old?.dispose(1000).catch(() => undefined);
+    // Loaded when it is needed: it is most of the extension.
+    const { CloseAction, ErrorAction, LanguageClient, State } = await import("vscode-languageclient/node.js");
     const client = new LanguageClient(
       "namdrunner",
       "NAMDRunner",
@@ -129,7 +139,7 @@ export class Server implements vscode.Disposable {
         middleware: this.middleware,
         errorHandler: {
           error: () => ({ action: ErrorAction.Continue }),
-          closed: () => this.closed(),
+          closed: () => this.closed(CloseAction.Restart, CloseAction.DoNotRestart),
         },
       },
     );
@@ -151,14 +161,23 @@ export class Server implements vscode.Disposable {
       void vscode.window.showErrorMessage(`The NAMDRunner server (${command}) could not be started: ${explain(error)}`);
       return undefined;
     }
+    const told = client.initializeResult as Partial<InitializeResult> | undefined;
+    if (told?.namdrunner?.protocol !== PROTOCOL) {
+      await this.stop();
+      this.refused = true;
+      void vscode.window.showErrorMessage(
+        `${command} speaks protocol ${told?.namdrunner?.protocol ?? "?"} of NAMDRunner (${told?.serverInfo?.name ?? "an unnamed server"} ${told?.serverInfo?.version ?? "?"}); this extension speaks ${PROTOCOL}. Update the older of the two, then run “NAMD: Restart Server”.`,
+      );
+      return undefined;
+    }
     return client;
   }
 
-  private closed(): { action: CloseAction; message?: string; handled?: boolean } {
+  private closed(restart: CloseAction, rest: CloseAction): CloseHandlerResult {
     const now = Date.now();
     this.ends = [...this.ends.filter((at) => now - at < WINDOW), now];
     this.jobs.clear();
-    if (this.ends.length < PATIENCE) return { action: CloseAction.Restart };
+    if (this.ends.length < PATIENCE) return { action: restart };
     void vscode.window
       .showErrorMessage(
         `The NAMDRunner server ended ${this.ends.length} times in three minutes and is not started again.`,
@@ -169,14 +188,18 @@ export class Server implements vscode.Disposable {
         if (chosen === "Try again") void this.restart();
         if (chosen === "Show output") this.output.show();
       });
-    return { action: CloseAction.DoNotRestart, handled: true };
+    return { action: rest, handled: true };
   }
 
   /** Gets everything once; from then on changes are told. */
   private async fill(client: LanguageClient): Promise<void> {
     try {
-      this.jobs.fill(await client.sendRequest("listJobs", { limit: 1000 }));
-      const { clusters } = await client.sendRequest<{ clusters: ClusterStatusChanged["status"][] }>("listClusters", {});
+      let page: ListJobsResult | undefined;
+      do {
+        page = await client.sendRequest<ListJobsResult>("listJobs", { limit: 1000, after: page?.next });
+        this.jobs.fill(page);
+      } while (page.next);
+      const { clusters } = await client.sendRequest<ListClustersResult>("listClusters", {});
       for (const cluster of clusters) this.jobs.cluster(cluster);
       await vscode.commands.executeCommand("setContext", "namdrunner.ready", true);
     } catch (error) {

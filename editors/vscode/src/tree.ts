@@ -2,11 +2,9 @@
 
 import * as vscode from "vscode";
 
-import type { ClusterStatus, Status } from "../../../protocol/namdrunner";
+import type { ClusterStatus, Member, Status } from "../../../protocol/namdrunner";
 import type { Jobs } from "./pure/jobs";
 import { colour, detail, ended, headline, icon, type ShownJob } from "./pure/words";
-
-type Member = { id: string; status: Status; slurmState?: string; exitCode?: number };
 
 export type Node =
   | { kind: "cluster"; name: string }
@@ -127,7 +125,7 @@ function themed(status: Status): vscode.ThemeIcon {
 }
 
 function jobItem(job: ShownJob): vscode.TreeItem {
-  const array = (job as { array?: unknown }).array !== undefined;
+  const array = job.array !== undefined;
   const item = new vscode.TreeItem(
     job.jobName,
     array ? vscode.TreeItemCollapsibleState.Collapsed : vscode.TreeItemCollapsibleState.None,

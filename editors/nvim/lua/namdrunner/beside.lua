@@ -86,12 +86,16 @@ end
 function M.attach(buf)
   shown[buf] = shown[buf] or ''
   M.draw(buf)
+  require('namdrunner.diagnosis').look(buf)
   local group = vim.api.nvim_create_augroup('namdrunner_beside_' .. buf, { clear = true })
   vim.api.nvim_create_autocmd({ 'TextChanged', 'InsertLeave', 'BufWritePost' }, {
     group = group,
     buffer = buf,
-    callback = function()
+    callback = function(event)
       M.draw(buf)
+      if event.event == 'BufWritePost' then
+        require('namdrunner.diagnosis').look(buf)
+      end
     end,
   })
   if require('namdrunner.config').get().codelens then
@@ -117,19 +121,20 @@ function M.start()
   end
   started = true
   local jobs = require('namdrunner.jobs')
+  local function show(buf)
+    M.draw(buf)
+    refresh_lenses(buf)
+    require('namdrunner.diagnosis').look(buf)
+  end
   jobs.listen(function(what, job)
     if what == 'job' then
       each(function(buf)
         if M.path_of(buf) == job.configPath then
-          M.draw(buf)
-          refresh_lenses(buf)
+          show(buf)
         end
       end)
     elseif what == 'all' or what == 'gone' then
-      each(function(buf)
-        M.draw(buf)
-        refresh_lenses(buf)
-      end)
+      each(show)
     end
   end)
   -- How long a job has run is told by nobody.

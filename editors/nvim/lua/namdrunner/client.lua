@@ -3,8 +3,12 @@
 local M = {}
 
 local NAME = 'namdrunner'
+-- The protocol that is spoken here (protocol/README.md).
+local PROTOCOL = 1
 -- Crashes after which it is not started again by itself.
 local PATIENCE = 4
+-- Milliseconds in which a server that is told to end may do so.
+local GRACE = 3000
 
 local crashes = 0
 local waiting = {}
@@ -75,13 +79,27 @@ handlers['hostKeyPrompt'] = function(_, params)
   return require('namdrunner.prompt').host_key(params)
 end
 
+--- Gets all jobs, page by page. `callback(error)` comes at the end.
+---@param callback fun(error: table?)?
+function M.list(callback)
+  local function page(after)
+    M.request('listJobs', { limit = 1000, after = after }, function(error, result)
+      if error then
+        return callback and callback(error)
+      end
+      require('namdrunner.jobs').fill(result)
+      if result.next then
+        return page(result.next)
+      end
+      return callback and callback()
+    end)
+  end
+  page()
+end
+
 --- Gets everything once; from then on changes are told.
 local function fill()
-  M.request('listJobs', { limit = 1000 }, function(error, result)
-    if not error then
-      require('namdrunner.jobs').fill(result)
-    end
-  end)
+  M.list()
   M.request('listClusters', {}, function(error, result)
     for _, state in ipairs(not error and result.clusters or {}) do
       require('namdrunner.jobs').cluster(state.name, state)
@@ -89,7 +107,25 @@ local function fill()
   end)
 end
 
-local function on_init(client)
+local function on_init(client, answer)
+  local facts = type(answer) == 'table' and answer.namdrunner or {}
+  if facts.protocol ~= PROTOCOL then
+    local info = type(answer) == 'table' and answer.serverInfo or {}
+    M.refused = ('%s speaks protocol %s of NAMDRunner (%s %s); this plugin speaks %d. Update the older of the two; :checkhealth namdrunner says where the program is.'):format(
+      require('namdrunner.config').get().cmd[1],
+      facts.protocol or '?',
+      info.name or 'an unnamed server',
+      info.version or '?',
+      PROTOCOL
+    )
+    M.say(M.refused, vim.log.levels.ERROR)
+    local held = waiting
+    waiting = {}
+    for _, go in ipairs(held) do
+      later(go, { message = M.refused })
+    end
+    return later(M.stop)
+  end
   current, ready = client.id, client.id
   crashes = 0
   require('namdrunner.notify').start()
@@ -210,7 +246,7 @@ function M.attach(buf)
     return
   end
   -- Said once for a missing program, not with every file.
-  if M.missing or not (M.get() or executable()) then
+  if M.missing or M.refused or not (M.get() or executable()) then
     M.missing = true
     return
   end
@@ -256,7 +292,9 @@ function M.request(method, params, callback)
   end
   M.missing = nil
   local client = M.get()
-  if client and ready == client.id then
+  if M.refused then
+    callback({ message = M.refused, data = { hint = ':Namd restart tries again.' } })
+  elseif client and ready == client.id then
     go()
   elseif M.start() then
     waiting[#waiting + 1] = go
@@ -283,6 +321,7 @@ end
 --- Ends the server and starts it anew.
 function M.restart()
   crashes = 0
+  M.refused = nil
   M.stop(function()
     M.missing = nil
     for _, buf in ipairs(vim.api.nvim_list_bufs()) do
@@ -307,6 +346,13 @@ function M.stop(callback)
   ending[client.id] = ending[client.id] or {}
   table.insert(ending[client.id], callback)
   call(client, 'stop')
+  -- One that does not answer is not waited for.
+  vim.defer_fn(function()
+    local same = vim.lsp.get_client_by_id(client.id)
+    if same and not call(same, 'is_stopped') then
+      call(same, 'stop', true)
+    end
+  end, GRACE)
 end
 
 return M

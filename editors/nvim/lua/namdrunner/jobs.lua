@@ -8,12 +8,20 @@ local listeners = {}
 local seq, store = 0, nil
 
 local function tell(what, ...)
+  local tired = {}
   for _, listener in ipairs(listeners) do
-    listener(what, ...)
+    tired[listener] = listener(what, ...) == true or nil
+  end
+  if next(tired) then
+    listeners = vim.tbl_filter(function(listener)
+      return not tired[listener]
+    end, listeners)
   end
 end
 
---- Calls `listener(what, …)` from now on: `'job', job, from`, `'gone', jobId`, `'all'`, `'cluster', name`.
+--- Calls `listener(what, …)` from now on: `'job', job, from`, `'gone', jobId`, `'all'`, `'cluster', name`;
+--- until it gives true.
+---@param listener fun(what: string, ...): boolean?
 function M.listen(listener)
   listeners[#listeners + 1] = listener
 end

@@ -34,7 +34,7 @@ function M.lines(job, entries, icons)
   lines[#lines + 1] = ''
   add('job', job.jobId)
   add('cluster', job.cluster)
-  add('Slurm', job.slurmJobId and ('%s %s'):format(job.slurmJobId, job.slurmState or ''))
+  add('batch id', job.slurmJobId and ('%s %s'):format(job.slurmJobId, job.slurmState or ''))
   add('reason', job.reason and ('%s: %s'):format(job.reason.code, job.reason.text))
   add('nodes', job.nodes)
   add('partition', job.partition)
@@ -94,7 +94,10 @@ function M.open(id)
     local buf = require('namdrunner.preview').scratch('namd://' .. id, lines, 'markdown')
     vim.b[buf].namdrunner_job = id
     require('namdrunner.jobs').listen(function(what, job)
-      if what ~= 'job' or job.jobId ~= id or not vim.api.nvim_buf_is_valid(buf) then
+      if not vim.api.nvim_buf_is_valid(buf) then
+        return true
+      end
+      if what ~= 'job' or job.jobId ~= id then
         return
       end
       fill(function(now)

@@ -5,8 +5,29 @@ local NAME = 'namd://jobs'
 local space = vim.api.nvim_create_namespace('namdrunner_queue')
 local render = require('namdrunner.queue_render')
 
-local buf, filter, rows = nil, nil, {}
-local due = false
+local buf, filter, rows, lines = nil, nil, {}, {}
+-- `fresh`: the cursor has not been put on a job yet.
+local due, fresh = false, false
+
+--- Sets the lines of a buffer, but for those at both ends that stay as they are.
+---@param old string[] what stands there
+---@param new string[]
+local function replace(into, old, new)
+  local first, last = 0, 0
+  local shorter = math.min(#old, #new)
+  while first < shorter and old[first + 1] == new[first + 1] do
+    first = first + 1
+  end
+  while last < shorter - first and old[#old - last] == new[#new - last] do
+    last = last + 1
+  end
+  if first == #old and #old == #new then
+    return
+  end
+  vim.bo[into].modifiable = true
+  vim.api.nvim_buf_set_lines(into, first, #old - last, false, vim.list_slice(new, first + 1, #new - last))
+  vim.bo[into].modifiable = false
+end
 
 --- Draws the list; the cursor stays on its job.
 local function draw()
@@ -26,9 +47,8 @@ local function draw()
     now = os.time(),
   })
   rows = drawn.rows
-  vim.bo[buf].modifiable = true
-  vim.api.nvim_buf_set_lines(buf, 0, -1, false, drawn.lines)
-  vim.bo[buf].modifiable = false
+  replace(buf, lines, drawn.lines)
+  lines = drawn.lines
   vim.api.nvim_buf_clear_namespace(buf, space, 0, -1)
   for _, mark in ipairs(drawn.marks) do
     vim.api.nvim_buf_set_extmark(buf, space, mark.line, mark.from, {
@@ -36,12 +56,17 @@ local function draw()
       hl_group = mark.group,
     })
   end
-  if window ~= -1 and at then
+  if window ~= -1 and (at or fresh) and next(rows) then
+    local to
     for line, id in pairs(rows) do
-      if id == at then
-        vim.api.nvim_win_set_cursor(window, { line, 0 })
+      if at and id == at or not at and line < (to or math.huge) then
+        to = line
       end
     end
+    if to then
+      vim.api.nvim_win_set_cursor(window, { to, 0 })
+    end
+    fresh = false
   end
 end
 
@@ -116,11 +141,11 @@ local keys = {
 }
 
 local function help()
-  local lines = {}
+  local said = {}
   for _, key in ipairs(keys) do
-    lines[#lines + 1] = ('%-5s %s'):format(key[1], key[2])
+    said[#said + 1] = ('%-5s %s'):format(key[1], key[2])
   end
-  require('namdrunner.client').say(table.concat(lines, '\n'))
+  require('namdrunner.client').say(table.concat(said, '\n'))
 end
 
 --- How folds are: a cluster, then a status.
@@ -142,6 +167,7 @@ function M.open()
     return draw()
   end
   buf = vim.api.nvim_create_buf(false, true)
+  lines, fresh = { '' }, true
   vim.api.nvim_buf_set_name(buf, NAME)
   vim.bo[buf].bufhidden = 'wipe'
   vim.bo[buf].filetype = 'namdjobs'
@@ -165,12 +191,10 @@ function M.open()
   end
   draw()
   -- The answer fills the list, which draws.
-  require('namdrunner.client').request('listJobs', { limit = 1000 }, function(error, result)
+  local client = require('namdrunner.client')
+  client.list(function(error)
     if error then
-      local client = require('namdrunner.client')
       client.say(client.explain(error), vim.log.levels.ERROR)
-    else
-      require('namdrunner.jobs').fill(result)
     end
   end)
 end

@@ -5,6 +5,16 @@ local words = require('namdrunner.words')
 
 local ORDER = { 'RUNNING', 'PENDING', 'CREATED', 'FAILED', 'UNKNOWN', 'CANCELLED', 'COMPLETED' }
 
+--- The statuses of a group in their order; words that are not known come last.
+local function statuses(group)
+  local list = vim.list_extend({}, ORDER)
+  local others = vim.tbl_filter(function(status)
+    return not vim.tbl_contains(ORDER, status)
+  end, vim.tbl_keys(group))
+  table.sort(others)
+  return vim.list_extend(list, others)
+end
+
 local function fits(job, filter)
   if not filter then
     return true
@@ -15,9 +25,14 @@ local function fits(job, filter)
   return text:find(filter:lower(), 1, true) ~= nil
 end
 
+--- How many cells a text takes. (Asking Neovim takes its time, and most texts are ASCII.)
+local function cells_of(text)
+  return text:find('[^ -~]') and vim.fn.strdisplaywidth(text) or #text
+end
+
 --- Cuts or fills a text to so many cells.
 local function cell(text, width)
-  local cells = vim.fn.strdisplaywidth(text)
+  local cells = cells_of(text)
   if cells <= width then
     return text .. (' '):rep(width - cells)
   end
@@ -84,7 +99,7 @@ function M.list(jobs, clusters, opts)
       mark(line('    ' .. state.reason), 4, 4 + #state.reason, 'Comment')
     end
     local any = false
-    for _, status in ipairs(ORDER) do
+    for _, status in ipairs(statuses(groups[name])) do
       local of = groups[name][status]
       if of then
         any = true
@@ -98,9 +113,10 @@ function M.list(jobs, clusters, opts)
           local created = words.time(job.createdAt)
           local age = created and words.span(opts.now - created) .. ' ago' or ''
           local text = ('    %s  %s  '):format(cell(job.jobName, name_width), cell(id, 9))
-          local room = opts.width - vim.fn.strdisplaywidth(text) - 14
+          local room = opts.width - cells_of(text) - 14
           text = text .. cell(bar .. detail, math.max(10, room)) .. '  ' .. age
-          local at = line((text:gsub('%s+$', '')))
+          -- (From its end: `%s+$` would try at every blank.)
+          local at = line(text:match('^.*%S'))
           rows[at + 1] = job.jobId
           if job.observed and job.observed.stale then
             mark(at, 4, #lines[at + 1], 'Comment')

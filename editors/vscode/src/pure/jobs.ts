@@ -28,6 +28,11 @@ export const ORDER: readonly Status[] = [
   "COMPLETED",
 ];
 
+/** Whether one job was made after another. */
+function newer(one: ShownJob, other: ShownJob): boolean {
+  return one.createdAt === other.createdAt ? one.jobId > other.jobId : one.createdAt > other.createdAt;
+}
+
 export class Jobs {
   private readonly jobs = new Map<string, ShownJob>();
   private readonly known = new Map<string, ClusterStatus>();
@@ -86,14 +91,16 @@ export class Jobs {
 
   /** All jobs, newest first. */
   all(): ShownJob[] {
-    return [...this.jobs.values()].sort(
-      (a, b) => b.createdAt.localeCompare(a.createdAt) || b.jobId.localeCompare(a.jobId),
-    );
+    return [...this.jobs.values()].sort((a, b) => (newer(a, b) ? -1 : 1));
   }
 
   /** The job a config belongs to: the latest with its path. */
   ofConfig(path: string): ShownJob | undefined {
-    return this.all().find((job) => job.configPath === path);
+    let latest: ShownJob | undefined;
+    for (const job of this.jobs.values()) {
+      if (job.configPath === path && (!latest || newer(job, latest))) latest = job;
+    }
+    return latest;
   }
 
   clusters(): ClusterStatus[] {
@@ -123,7 +130,9 @@ export class Jobs {
     for (const job of this.all().filter(fits)) {
       const groups = byCluster.get(job.cluster) ?? new Map<Status, ShownJob[]>();
       byCluster.set(job.cluster, groups);
-      groups.set(job.status, [...(groups.get(job.status) ?? []), job]);
+      const known = groups.get(job.status);
+      if (known) known.push(job);
+      else groups.set(job.status, [job]);
     }
     const rank = (status: Status) => (ORDER.indexOf(status) + 1 || ORDER.length + 1);
     return [...byCluster]

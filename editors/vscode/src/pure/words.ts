@@ -87,6 +87,12 @@ export function detail(job: ShownJob, now: number): string | undefined {
       return job.reason?.text;
     case "RUNNING": {
       const parts: string[] = [];
+      const counts = job.memberCounts;
+      if (counts) {
+        parts.push(`${counts.completed} of ${counts.total} done`);
+        if (counts.running > 0) parts.push(`${counts.running} running`);
+        if (counts.failed > 0) parts.push(`${counts.failed} failed`);
+      }
       const done = fraction(job);
       if (done !== undefined) parts.push(`${Math.floor(done * 100)} %`);
       if (job.progress?.nsPerDay) parts.push(`${Number(job.progress.nsPerDay.toPrecision(4))} ns/day`);

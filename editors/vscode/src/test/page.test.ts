@@ -17,7 +17,7 @@ test("nothing foreign becomes markup", () => {
         diagnosis: { cause: "x", summary: EVIL, evidence: [{ source: EVIL, text: EVIL, file: EVIL }], advice: [{ code: "x", text: EVIL, safeToRepeat: true }] },
       }),
       history: [{ seq: 1, at: EVIL, to: "FAILED", source: "log", evidence: EVIL, attempt: 1, secondsInFrom: 0 } as never],
-      files: [{ path: EVIL, role: EVIL, bytes: 3, place: EVIL as never }],
+      files: [{ path: EVIL, role: EVIL, bytes: 3, place: EVIL as never, input: false }],
       log: EVIL,
     },
     "bm9uY2U=",
@@ -52,4 +52,34 @@ test("progress is told to screen readers", () => {
     0,
   );
   assert.ok(html.includes('role="progressbar"') && html.includes('aria-valuenow="25"'), html);
+});
+
+test("what a run wrote can be fetched, and an advice be followed", () => {
+  const html = page(
+    {
+      job: job({
+        status: "FAILED",
+        diagnosis: {
+          cause: "timeLimit",
+          summary: "The wall-clock limit ended it.",
+          evidence: [],
+          advice: [
+            { code: "requestTime", text: "Ask for 06:00:00.", safeToRepeat: false, edit: { walltime: "06:00:00" } },
+            { code: "correct", text: "Correct it.", safeToRepeat: false },
+          ],
+        },
+      }),
+      history: [],
+      files: [
+        { path: "equil/a.coor", role: "restart", bytes: 3, place: "scratch", input: false },
+        { path: "equil/a.psf", role: "structure", bytes: 3, place: "project", input: true },
+        { path: ".namdrunner/exit", role: "control", bytes: 3, place: "scratch", input: false },
+      ],
+      log: "",
+    },
+    "x",
+    0,
+  );
+  assert.ok(html.includes('data-action="advice:0"') && !html.includes('data-action="advice:1"'), html);
+  assert.deepEqual(html.match(/data-action="get:[^"]*"/g), ['data-action="get:equil/a.coor"']);
 });
