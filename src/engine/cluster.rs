@@ -53,6 +53,8 @@ pub(crate) struct Cluster {
     pub(crate) submits: Semaphore,
     /// One heavy thing at a time on a login node.
     pub(crate) heavy: Semaphore,
+    /// One comparison at a time, from its survey to what came of it: the next knows what this one took in.
+    pub(crate) comparing: tokio::sync::Mutex<()>,
     /// The logs of ended jobs are closed one after the other …
     pub(crate) closing: tokio::sync::Mutex<()>,
     /// … by one task, while one more may wait.
@@ -113,6 +115,7 @@ impl Cluster {
             asks,
             submits: Semaphore::new(SUBMITS),
             heavy: Semaphore::new(1),
+            comparing: tokio::sync::Mutex::new(()),
             closing: tokio::sync::Mutex::new(()),
             closers: Semaphore::new(2),
             large: Semaphore::new(1),

@@ -50,6 +50,7 @@ impl Engine {
 
     async fn try_discover(&self, cluster: &Arc<Cluster>) -> Result<Discovered> {
         let ready = cluster.ready().await?;
+        let _one = cluster.comparing.lock().await;
         let survey = self.survey_of(cluster, &ready).await?;
         let mut items = Vec::new();
         let mut drafts: Vec<(Draft, Vec<u8>)> = Vec::new();

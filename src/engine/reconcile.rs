@@ -84,6 +84,7 @@ impl Engine {
         foreign: bool,
     ) -> Result<Reconciled> {
         let ready = cluster.ready().await?;
+        let _one = cluster.comparing.lock().await;
         let survey = self.survey_of(cluster, &ready).await?;
         let outlines = self.store().outlines(cluster.name())?;
         let mut items = Vec::new();

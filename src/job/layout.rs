@@ -152,21 +152,24 @@ pub fn upload_script(
     Ok(format!(
         r#"whole={whole}; partial={partial}; root={root}; sums={sums}
 {CLEAR}told() {{ printf 'whole\n' && cat "$whole/{SUMS}"; }}
+# Whatever went wrong here: another sending may have made it whole meanwhile, and cleared this one away.
+failed() {{ [ ! -e "$whole/{JOB_INFO}" ] || {{ cat >/dev/null; told; exit; }}; exit "$1"; }}
 if [ -e "$whole/{JOB_INFO}" ]; then cat >/dev/null; told; exit; fi
 [ ! -e "$whole" ] || exit 74
-mkdir -p "$root" && {{ clear 2>/dev/null || :; }} && mkdir "$partial" && cd "$partial" || exit 70
+mkdir -p "$root" && {{ clear 2>/dev/null || :; }} && mkdir "$partial" && cd "$partial" || failed 70
 {place}# tar may say no more than that it wrote less than it should: the system's own word for it is asked.
-tar -xf - || {{ said=$(dd if=/dev/zero of=.room bs=65536 count=1 2>&1) || printf '%s\n' "$said" >&2; exit 71; }}
-if command -v sha256sum >/dev/null 2>&1; then sha256sum -c "$sums" >/dev/null || exit 72
-elif command -v shasum >/dev/null 2>&1; then shasum -a 256 -c "$sums" >/dev/null || exit 72
+tar -xf - || {{ said=$(dd if=/dev/zero of=.room bs=65536 count=1 2>&1) || printf '%s\n' "$said" >&2; failed 71; }}
+if command -v sha256sum >/dev/null 2>&1; then sha256sum -c "$sums" >/dev/null || failed 72
+elif command -v shasum >/dev/null 2>&1; then shasum -a 256 -c "$sums" >/dev/null || failed 72
 fi
-{list}mv "$sums" {SUMS} && mkdir -p {INPUT_FILES} outputs logs || exit 73
-if [ ! -e "$whole" ]; then mv "$partial" "$whole" || exit 73; fi
+{list}mv "$sums" {SUMS} && mkdir -p {INPUT_FILES} outputs logs || failed 73
+mine=
+if [ ! -e "$whole" ]; then mv "$partial" "$whole" || failed 73; mine=1; fi
 # An earlier sending was quicker, by the blink of an eye between the question and the renaming.
 inside=$whole/${{partial##*/}}
-if [ -d "$inside" ]; then rm -rf "$inside"; told
-elif [ -d "$partial" ]; then clear; [ -e "$whole/{JOB_INFO}" ] || exit 74; told
-fi
+if [ -d "$inside" ]; then rm -rf "$inside"; mine=; fi
+# What stands there is another sending's: that is what counts, and what is said.
+if [ -z "$mine" ]; then clear; [ -e "$whole/{JOB_INFO}" ] || exit 74; told; fi
 {release}"#,
         place = placed::place(placed),
         list = placed::list(placed),

@@ -71,6 +71,8 @@ const WORDS: &[&str] = &[
     "step sbatch rc=1",
     "receipt 1 aaaa1111 10 1800000000 .",
     "exit 1 aaaa1111 10 0 0 0 1800000000 .",
+    "slurmstepd: error: *** JOB 10 ON c1 CANCELLED AT 2026-11-25T12:00:00 DUE TO TIME LIMIT ***",
+    " DUE TO PREEMPTION ***",
     "lock 1 aaaa1111 gone sending",
     "Content-Length: ",
     "Content-Length: 2\r\n\r\n{}",
@@ -118,6 +120,22 @@ fn files(of: &str, target: &str) -> Vec<Vec<u8>> {
         .unwrap_or_default();
     paths.sort();
     paths.iter().map(|path| fs::read(path).unwrap()).collect()
+}
+
+#[test]
+fn each_target_is_built_for_libfuzzer_too() {
+    let here = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fuzz");
+    let manifest = fs::read_to_string(here.join("Cargo.toml")).unwrap();
+    let programs = fs::read_dir(here.join("fuzz_targets")).unwrap().count();
+    assert_eq!(programs, TARGETS.len());
+    for (name, _) in TARGETS {
+        let program = fs::read_to_string(here.join(format!("fuzz_targets/{name}.rs"))).unwrap();
+        assert!(program.contains(&format!("{name}(")), "{program}");
+        assert!(
+            manifest.contains(&format!("path = \"fuzz_targets/{name}.rs\"")),
+            "{name}"
+        );
+    }
 }
 
 fn keeps_its_promise((name, target): Target, input: &[u8]) {

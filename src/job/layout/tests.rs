@@ -339,9 +339,10 @@ fn a_repeated_upload_does_not_meet_the_first_one() {
     let slow = Halfway::start(&job, "t1", bundle(&first, false));
     let script = upload_script(&job.spec.project_dir, "t2", ".sums", &[]).unwrap();
     assert_eq!(run(&script, &bundle(&second, false)), (0, String::new()));
-    // The first goes on and comes to its end: it neither replaces nor spoils what is whole.
-    let (code, _) = slow.finish();
-    assert_ne!(code, 0);
+    // The first goes on and comes to its end: it neither replaces nor spoils what is whole, and says
+    // what stands there.
+    let (code, said) = slow.finish();
+    assert_eq!((code, whole_upload(&said)), (0, Some(sums_of(&second))));
     assert_eq!(fs::read(format!("{whole}/{INPUT_FILES}/b")).unwrap(), b"2");
     let inside: Vec<_> = fs::read_dir(whole).unwrap().flatten().collect();
     assert_eq!(inside.len(), 5, "{inside:?}");
@@ -369,6 +370,28 @@ fn of_two_uploads_the_first_that_is_whole_stays() {
     assert!(leftovers(&job).is_empty());
     let inside: Vec<_> = fs::read_dir(whole).unwrap().flatten().collect();
     assert_eq!(inside.len(), 5, "{inside:?}");
+}
+
+#[test]
+fn an_upload_that_another_cleared_away_says_what_stands_there() {
+    let dir = tempfile::tempdir().unwrap();
+    let job = here(dir.path());
+    let whole = job.spec.project_dir.as_str();
+    let first: [(&str, &[u8]); 2] = [("a", &BIG), ("b", b"1")];
+    let third: [(&str, &[u8]); 2] = [("a", &BIG), ("b", b"3")];
+    // Of three, the third has begun when the first is whole and the second, too late, clears up.
+    let slow = Halfway::start(&job, "t3", bundle(&third, false));
+    let kept = partial_dir(&job.spec.project_dir, "t3").unwrap();
+    let aside = dir.path().join("aside");
+    fs::rename(kept.as_str(), &aside).unwrap();
+    let script = upload_script(&job.spec.project_dir, "t1", ".sums", &[]).unwrap();
+    assert_eq!(run(&script, &bundle(&first, false)).0, 0);
+    let gone = format!("{}.1.gone", kept.as_str());
+    fs::rename(&aside, &gone).unwrap();
+    let (code, said) = slow.finish();
+    assert_eq!((code, whole_upload(&said)), (0, Some(sums_of(&first))));
+    assert_eq!(fs::read(format!("{whole}/{INPUT_FILES}/b")).unwrap(), b"1");
+    assert!(leftovers(&job).is_empty());
 }
 
 #[test]

@@ -1,11 +1,15 @@
 //! Promises kept while the cluster, the link or the program itself fails. These tests stop and start
 //! the daemons, so they run one at a time.
 
+use std::io::Write as _;
+use std::path::Path;
+use std::process::Stdio;
 use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
-use super::rig::{PATIENCE, Rig, ctl, pause, statuses, submissions_below, until};
+use super::proxy::Proxy;
+use super::rig::{PATIENCE, Rig, cluster_env, ctl, pause, statuses, submissions_below, until};
 
 /// Starts a daemon again when dropped, also when the test fails.
 struct Stopped(&'static str);
@@ -349,4 +353,116 @@ fn where_slurm_remembers_nothing_only_the_job_itself_or_nobody_tells_its_end() {
             .contains("no other witness"),
         "{last}"
     );
+}
+
+/// A slurmctld that takes arrays of ten thousand; the usual one again when dropped.
+struct Roomy;
+
+impl Roomy {
+    fn now() -> Self {
+        ctl(&["conf", "MaxArraySize=10001", "MaxJobCount=30000"]);
+        Self
+    }
+}
+
+impl Drop for Roomy {
+    fn drop(&mut self) {
+        ctl(&["conf", "MaxArraySize=", "MaxJobCount="]);
+    }
+}
+
+/// Gives each member a row of its own in the queue, as holding or requeueing it would.
+fn split(array: &str, members: u32) {
+    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/cluster/ctl.sh");
+    let mut scontrol = std::process::Command::new("bash")
+        .arg(script)
+        .args(["slurm", "scontrol"])
+        .env("NAMDRUNNER_TEST_CLUSTER", cluster_env("NRT_DIR"))
+        .stdin(Stdio::piped())
+        .stdout(Stdio::null())
+        .spawn()
+        .unwrap();
+    let mut input = scontrol.stdin.take().unwrap();
+    for member in 0..members {
+        writeln!(input, "update jobid={array}_{member} nice=1").unwrap();
+    }
+    drop(input);
+    assert!(scontrol.wait().unwrap().success());
+}
+
+#[test]
+#[ignore = "needs tests/run.sh"]
+fn ten_thousand_members_each_with_a_row_are_looked_at_in_bounds() {
+    const MEMBERS: u32 = 10_000;
+    let _roomy = Roomy::now();
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(1)
+        .enable_all()
+        .build()
+        .unwrap();
+    let port = cluster_env("NRT_SSH_PORT").parse().unwrap();
+    let proxy = runtime
+        .block_on(Proxy::start(port, Duration::ZERO))
+        .unwrap();
+    let rig = Rig::new();
+    // No look but those that are asked for.
+    rig.configure(&proxy.port().to_string(), "");
+    let text = std::fs::read_to_string(rig.home().join("config/config.toml")).unwrap();
+    let text = text.replace("sync_interval = 1\n", "sync_interval = 3600\n");
+    std::fs::write(rig.home().join("config/config.toml"), text).unwrap();
+    let mut client = rig.client();
+    let id = rig.launch(
+        &mut client,
+        "water.namd",
+        json!({ "array": "0-9999", "resources": { "partition": "down" } }),
+    );
+    let slurm_id = client.wait_for_status(&id, "PENDING", PATIENCE)["slurmJobId"].clone();
+    let slurm_id = slurm_id.as_str().unwrap();
+    let mut look = |what: &str| {
+        let (took, bytes) = loop {
+            // A look younger than five seconds would answer, such as the early one of a submission.
+            pause(Duration::from_secs(6));
+            let before = proxy.delivered();
+            let begun = Instant::now();
+            let synced = client
+                .request("syncAll", json!({ "cluster": "test" }))
+                .unwrap();
+            assert!(synced["clusters"][0]["error"].is_null(), "{synced}");
+            let bytes = proxy.delivered() - before;
+            if bytes > 0 {
+                break (begun.elapsed(), bytes);
+            }
+        };
+        let begun = Instant::now();
+        let rows = ctl(&["slurm", "squeue", "-h", "-t", "all", "-o", "%i|%T|%k|%Z"]);
+        let (bare, rows) = (begun.elapsed(), rows.lines().count());
+        println!(
+            "{what}: {took:.0?} and {bytes} bytes; {rows} rows, squeue alone {bare:.0?}, ratio {:.1}",
+            took.as_secs_f64() / bare.as_secs_f64()
+        );
+        // Loose: this machine does other things as well.
+        assert!(
+            took < bare * 40 + Duration::from_secs(10),
+            "{what}: {took:?}"
+        );
+        bytes
+    };
+    let together = look("ten thousand in one row");
+    assert!(together < 100_000, "{together} bytes");
+    split(slurm_id, MEMBERS - 1);
+    for what in ["each with a row", "the same again"] {
+        let apart = look(what);
+        assert!(apart < u64::from(MEMBERS) * 500, "{apart} bytes");
+    }
+    let job = client.request("jobStatus", json!({ "jobId": id })).unwrap();
+    assert_eq!(
+        job["job"]["memberCounts"]["pending"], MEMBERS,
+        "{}",
+        job["job"]["memberCounts"]
+    );
+    let begun = Instant::now();
+    client.request("cancel", json!({ "jobId": id })).unwrap();
+    let told = client.wait_for_status(&id, "CANCELLED", PATIENCE * 2);
+    println!("all cancelled after {:.0?}", begun.elapsed());
+    assert_eq!(told["memberCounts"]["cancelled"], MEMBERS);
 }

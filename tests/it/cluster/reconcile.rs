@@ -474,3 +474,46 @@ fn an_attempt_submitted_from_another_laptop_is_taken_in() {
     assert_eq!(attempts.len(), 2, "{found}\n{job}");
     assert_eq!(attempts[1]["slurmJobId"], second);
 }
+
+#[test]
+#[ignore = "needs tests/run.sh"]
+fn two_thousand_jobs_are_found_and_compared_in_seconds() {
+    let rig = Rig::new();
+    let mut client = rig.client();
+    let id = rig.launch(&mut client, "exits.namd", json!({}));
+    let told = client.wait_for_status(&id, "FAILED", PATIENCE);
+    let slurm_id = told["slurmJobId"].as_str().unwrap().to_owned();
+    client.close();
+    lose_the_database(&rig);
+    // As many directories like it, each with an id of its own, and one of Slurm's that it never gave.
+    let stem = &id[..id.len() - 4];
+    by_hand(&format!(
+        "cd '{root}/{id}' && for n in $(seq 1000 2999); do \
+             mkdir -p \"../{stem}$n/attempts/1\" && cp sha256sums \"../{stem}$n/\" && \
+             sed 's/{id}/{stem}'$n'/g' job_info.json >\"../{stem}$n/job_info.json\" && \
+             sed 's/ {slurm_id} / 90'$n' /' attempts/1/receipt >\"../{stem}$n/attempts/1/receipt\" || exit; \
+         done",
+        root = rig.project_root
+    ));
+    // (The first connection looks for them by itself, too.)
+    let mut client = rig.client();
+    let begun = Instant::now();
+    let found = client
+        .request("discoverJobs", json!({ "cluster": "test" }))
+        .unwrap();
+    let discovered = begun.elapsed();
+    let begun = Instant::now();
+    let compared = reconcile(&mut client, json!({ "dryRun": true }));
+    let dry = begun.elapsed();
+    let begun = Instant::now();
+    let again = reconcile(&mut client, json!({}));
+    let put_right = begun.elapsed();
+    println!(
+        "2,000 jobs: found in {discovered:.1?}, compared in {dry:.1?}, put right in {put_right:.1?}"
+    );
+    assert_eq!(compared["jobs"], 2001, "{}", found["jobs"]);
+    assert!(again["items"].as_array().unwrap().len() <= 2001);
+    for took in [discovered, dry, put_right] {
+        assert!(took < PATIENCE, "{took:?}");
+    }
+}

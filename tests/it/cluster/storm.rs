@@ -23,7 +23,7 @@ use crate::cluster::proxy::{Fault, Proxy, Way};
 
 /// Submissions that one run of the suite meets with a fault, by test: each test asserts its own.
 const KILLED: usize = 6 * 20;
-const CUT: usize = 10 * 16;
+const CUT: usize = 10 * 20;
 const LIED_TO: usize = 6 * 7;
 const ABANDONED: usize = 20 * 5;
 
@@ -128,7 +128,16 @@ enum Step {
     Submit,
     Look,
     Cancel,
+    Delete,
 }
+
+const STEPS: [Step; 5] = [
+    Step::Create,
+    Step::Submit,
+    Step::Look,
+    Step::Cancel,
+    Step::Delete,
+];
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum When {
@@ -148,7 +157,7 @@ impl Step {
             Self::Create => None,
             Self::Submit => Some("sbatch"),
             Self::Look => Some("squeue"),
-            Self::Cancel => Some("scancel"),
+            Self::Cancel | Self::Delete => Some("scancel"),
         }
     }
 
@@ -159,6 +168,8 @@ impl Step {
             (Self::Submit, Way::There) => 90_000,
             (Self::Look, Way::There) => 6000,
             (Self::Cancel, Way::There) => 8000,
+            // (With the looks that wait for the ends.)
+            (Self::Delete, Way::There) => 12_000,
             (_, Way::Back) => 4000,
         }
     }
@@ -169,6 +180,7 @@ impl Step {
             Self::Submit => crew.submit(),
             Self::Look => crew.look(),
             Self::Cancel => crew.cancel(Goal::Cancel),
+            Self::Delete => crew.delete(),
         }
     }
 }
@@ -186,7 +198,8 @@ fn ten_behind_a_proxy() -> (tokio::runtime::Runtime, Proxy, Crew) {
         .unwrap();
     let mut goals = [Goal::Complete; 10];
     goals[7..].fill(Goal::Cancel);
-    goals[6] = Goal::Fail;
+    goals[5..7].copy_from_slice(&[Goal::Delete, Goal::Fail]);
+    goals[9] = Goal::Delete;
     let crew = Crew::new(&goals, Some(proxy.port()));
     (runtime, proxy, crew)
 }
@@ -195,9 +208,9 @@ fn ten_behind_a_proxy() -> (tokio::runtime::Runtime, Proxy, Crew) {
 fn with_a_fault_at(step: Step, when: When, dice: &mut Dice) -> usize {
     let (_runtime, proxy, mut crew) = ten_behind_a_proxy();
     let mut told = format!("{step:?}, {when:?}");
-    for now in [Step::Create, Step::Submit, Step::Look, Step::Cancel] {
+    for now in STEPS {
         // (What has not been sent yet would only be withdrawn.)
-        if now == Step::Cancel {
+        if [Step::Cancel, Step::Delete].contains(&now) {
             crew.until_queued();
         }
         if now != step {
@@ -247,7 +260,7 @@ fn with_a_fault_at(step: Step, when: When, dice: &mut Dice) -> usize {
 fn the_link_is_cut_before_during_and_after_every_step() {
     let mut dice = Dice::cast("the link is cut");
     let mut submissions = 0;
-    for step in [Step::Create, Step::Submit, Step::Look, Step::Cancel] {
+    for step in STEPS {
         for when in [
             When::AtOnce,
             When::Amid,

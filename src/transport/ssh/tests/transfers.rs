@@ -561,6 +561,8 @@ async fn looks_are_answered_while_files_move() {
         };
         let ((busy, looked), _) =
             tokio::join!(looks(&ssh, |_| moving.load(Ordering::SeqCst)), transfer);
+        let ratio = busy.as_secs_f64() / idle.as_secs_f64();
+        println!("up {up}: {busy:?} for a look, {ratio:.2} of the idle one, of {looked}");
         assert!(looked >= 3, "{looked} looks; too short a transfer");
         assert!(
             busy < idle * TIMES,

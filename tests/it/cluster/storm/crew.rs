@@ -155,6 +155,14 @@ impl Crew {
         self.ask("cancel", ready, json!({}))
     }
 
+    /// Asks to delete, with their files, the jobs that are to be: they run.
+    pub fn delete(&mut self) -> Asked {
+        let ready = self.which(|job| {
+            job.goal == Goal::Delete && job.id.is_some() && job.submitted && !job.over
+        });
+        self.ask("deleteJob", ready, json!({ "remoteFiles": true }))
+    }
+
     /// Asks for a look.
     pub fn look(&mut self) -> Asked {
         let asks = vec![json!({ "cluster": "test" })];
