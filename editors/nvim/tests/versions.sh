@@ -16,7 +16,10 @@ for suite; do
     root=$top/target/nvim-$suite
     if [[ ! -x $root/usr/bin/nvim ]]; then
         rm -rf "$root"
-        debootstrap --variant=minbase --include=neovim,procps "$suite" "$root" ${mirror:+"$mirror"} >"$top/target/nvim-$suite.log" 2>&1 ||
+        # A suite that is newer than this debootstrap is made as sid is.
+        script=/usr/share/debootstrap/scripts/$suite
+        [[ -e $script ]] || script=sid
+        debootstrap --variant=minbase --include=neovim,procps "$suite" "$root" "${mirror:-http://deb.debian.org/debian}" "${script##*/}" >"$top/target/nvim-$suite.log" 2>&1 ||
             { tail -n 5 "$top/target/nvim-$suite.log"; exit 1; }
     fi
     copy=$root/namd

@@ -110,6 +110,8 @@ export async function asPerson(test) {
     const copies = (dir) => {
       const { job } = call(dir, "createJob", { configPath: join(dir, "water/equil/water.namd") });
       const db = new DatabaseSync(databaseOf(dir));
+      // The program that made it may not have ended yet.
+      db.exec("PRAGMA busy_timeout = 20000");
       const columns = db.prepare("SELECT name FROM pragma_table_info('jobs')").all().map(({ name }) => name);
       const id = (name) => `substr(${name}, 1, length(${name}) - 4) || printf('%04d', n)`;
       const copied = (column) =>
