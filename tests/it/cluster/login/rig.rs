@@ -71,6 +71,36 @@ pub(super) fn code() -> String {
     format!("{number:06}")
 }
 
+/// Starts sshd under a name of its own; none if the port is taken.
+fn start(dir: &Path, name: &str, port: u16, lines: &str) -> Option<Child> {
+    let config = format!(
+        "{lines}ListenAddress 127.0.0.1\nPort {port}\nPidFile none\nUsePAM yes\nUseDNS no\n\
+         PasswordAuthentication no\nStrictModes no\nHostKey {}\n",
+        dir.join("host_key").display()
+    );
+    let file = dir.join("sshd_config");
+    std::fs::write(&file, config).unwrap();
+    let log = dir.join("sshd_log");
+    let mut sshd = Command::new(dir.join(name))
+        .args(["-D", "-e", "-f"])
+        .arg(&file)
+        .stdin(Stdio::null())
+        .stderr(std::fs::File::create(&log).unwrap())
+        .spawn()
+        .unwrap();
+    let said = || std::fs::read_to_string(&log).unwrap();
+    let deadline = Instant::now() + Duration::from_secs(10);
+    while !said().contains("Server listening") {
+        if sshd.try_wait().unwrap().is_some() {
+            assert!(said().contains("already in use"), "{}", said());
+            return None;
+        }
+        assert!(Instant::now() < deadline, "sshd did not start: {}", said());
+        std::thread::yield_now();
+    }
+    Some(sshd)
+}
+
 fn make_key(path: &Path) {
     let key = Command::new("ssh-keygen")
         .args(["-q", "-t", "ed25519", "-N", "", "-f"])
@@ -115,34 +145,22 @@ impl Rig {
         let pam = Path::new("/etc/pam.d").join(&name);
         let put_in = |text: &str| text.replace("{dir}", dir.path().to_str().unwrap());
         std::fs::write(&pam, put_in(service)).unwrap();
-        let port = std::net::TcpListener::bind(("127.0.0.1", 0)).unwrap();
-        let port = port.local_addr().unwrap().port();
-        let config = format!(
-            "{}ListenAddress 127.0.0.1\nPort {port}\nPidFile none\nUsePAM yes\nUseDNS no\n\
-             PasswordAuthentication no\nStrictModes no\nHostKey {}\n",
-            put_in(lines),
-            at("host_key").display()
-        );
-        std::fs::write(at("sshd_config"), config).unwrap();
         std::fs::create_dir_all("/run/sshd").unwrap();
-        let sshd = Command::new(at(&name))
-            .args(["-D", "-e", "-f"])
-            .arg(at("sshd_config"))
-            .stdin(Stdio::null())
-            .stderr(std::fs::File::create(at("sshd_log")).unwrap())
-            .spawn()
-            .unwrap();
+        // A port that was free may be another's by the time that it is used.
+        let (port, sshd) = (0..20)
+            .find_map(|_| {
+                let port = std::net::TcpListener::bind(("127.0.0.1", 0)).unwrap();
+                let port = port.local_addr().unwrap().port();
+                let started = start(dir.path(), &name, port, &put_in(lines));
+                started.map(|sshd| (port, sshd))
+            })
+            .expect("a port");
         let rig = Self {
             dir,
             sshd,
             pam,
             port,
         };
-        let deadline = Instant::now() + Duration::from_secs(10);
-        while std::net::TcpStream::connect(("127.0.0.1", port)).is_err() {
-            assert!(Instant::now() < deadline, "sshd did not start");
-            std::thread::yield_now();
-        }
         rig.configure();
         rig
     }
