@@ -9,7 +9,9 @@ use std::time::{Duration, Instant};
 use serde_json::{Value, json};
 
 use super::proxy::Proxy;
-use super::rig::{PATIENCE, Rig, cluster_env, ctl, pause, statuses, submissions_below, until};
+use super::rig::{
+    PATIENCE, Rig, cluster_env, ctl, pause, slurm, statuses, submissions_below, until,
+};
 
 /// Starts a daemon again when dropped, also when the test fails.
 struct Stopped(&'static str);
@@ -114,6 +116,56 @@ fn without_slurmctld_no_job_changes_and_it_goes_on_afterwards() {
     assert_eq!(
         statuses(&mut client, &id),
         ["CREATED", "PENDING", "RUNNING", "CANCELLED"]
+    );
+}
+
+/// Takes a node back into service when dropped, also when the test fails.
+struct Down(String);
+
+impl Down {
+    fn now(node: &str) -> Self {
+        let name = format!("nodename={node}");
+        slurm(&["scontrol", "update", &name, "state=down", "reason=test"]);
+        Self(name)
+    }
+}
+
+impl Drop for Down {
+    fn drop(&mut self) {
+        slurm(&["scontrol", "update", &self.0, "state=resume"]);
+    }
+}
+
+#[test]
+#[ignore = "needs tests/run.sh"]
+fn a_node_that_fails_takes_its_job_along_and_is_named() {
+    let rig = Rig::new();
+    let mut client = rig.client();
+    let id = rig.launch(&mut client, "lingers.namd", json!({}));
+    let running = until(&mut client, &id, "RUNNING");
+    let slurm_id = running["job"]["slurmJobId"].as_str().unwrap();
+    let node = slurm(&["squeue", "-h", "-j", slurm_id, "-o", "%N"]);
+    let down = Down::now(node.trim());
+    let told = client.wait_for_status(&id, "FAILED", PATIENCE);
+    assert_eq!(told["slurmState"], "NODE_FAIL", "{told}");
+    assert_eq!(told["cause"]["code"], "nodeFail", "{told}");
+    drop(down);
+    // Another attempt runs as soon as there is a node.
+    client.request("submit", json!({ "jobId": id })).unwrap();
+    until(&mut client, &id, "RUNNING");
+    client.request("cancel", json!({ "jobId": id })).unwrap();
+    client.wait_for_status(&id, "CANCELLED", PATIENCE);
+    assert_eq!(
+        statuses(&mut client, &id),
+        [
+            "CREATED",
+            "PENDING",
+            "RUNNING",
+            "FAILED",
+            "PENDING",
+            "RUNNING",
+            "CANCELLED"
+        ]
     );
 }
 
@@ -305,7 +357,7 @@ fn where_slurm_remembers_nothing_only_the_job_itself_or_nobody_tells_its_end() {
     ctl(&["slurm", "scancel", &waits, &early]);
     ctl(&["time-out", &late]);
     let deadline = Instant::now() + PATIENCE * 2;
-    while !ctl(&["slurm", "squeue", "-h", "-t", "all", "-o", "%Z"])
+    while !slurm(&["squeue", "-h", "-t", "all", "-o", "%Z"])
         .lines()
         .all(|dir| !dir.starts_with(&rig.scratch_root))
     {
@@ -434,7 +486,7 @@ fn ten_thousand_members_each_with_a_row_are_looked_at_in_bounds() {
             }
         };
         let begun = Instant::now();
-        let rows = ctl(&["slurm", "squeue", "-h", "-t", "all", "-o", "%i|%T|%k|%Z"]);
+        let rows = slurm(&["squeue", "-h", "-t", "all", "-o", "%i|%T|%k|%Z"]);
         let (bare, rows) = (begun.elapsed(), rows.lines().count());
         println!(
             "{what}: {took:.0?} and {bytes} bytes; {rows} rows, squeue alone {bare:.0?}, ratio {:.1}",

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use tokio_util::sync::CancellationToken;
 
 use super::{Inside, Place, exists, signal, until};
-use crate::support::client::{Client, program};
+use crate::support::client::{Client, binary, program};
 use namdrunner::engine::owner;
 
 /// How many clients start at the same moment.
@@ -211,6 +211,80 @@ async fn a_protocol_that_does_not_fit_is_told() {
     assert!(error["data"]["hint"].is_string());
     assert_eq!(editor.finish().await, 0);
     newer.end().await;
+}
+
+#[tokio::test]
+async fn the_program_may_be_replaced_under_a_running_daemon() {
+    let place = Place::new();
+    let at = place.0.path().join("bin/namdrunner");
+    std::fs::create_dir(at.parent().unwrap()).unwrap();
+    let install = || {
+        // As package managers do it.
+        let new = at.with_extension("new");
+        std::fs::copy(binary(), &new).unwrap();
+        std::fs::rename(&new, &at).unwrap();
+    };
+    install();
+    let mut before = Client::through_daemon_of(&at, &place.home());
+    before.at_ease();
+    before.initialize().await;
+    let pid = place.daemon();
+    install();
+    let mut after = Client::through_daemon_of(&at, &place.home());
+    after.at_ease();
+    let told = after.initialize().await;
+    assert_eq!(
+        told["namdrunner"]["daemonPid"],
+        json!(pid),
+        "the same goes on"
+    );
+    let id = super::create(&mut after, &place, "quick.namd").await;
+    // The window that was open before starts a daemon again when that one is lost: of the file that
+    // it was started from, which has no name any more.
+    signal(pid, "KILL");
+    let job = before.request("jobStatus", json!({"jobId": id})).await;
+    assert_eq!(job.unwrap()["job"]["status"], "CREATED");
+    assert_ne!(place.daemon(), pid);
+    assert_eq!(before.shut_down().await, 0);
+    assert_eq!(after.shut_down().await, 0);
+    place.until_free().await;
+}
+
+/// With every door open: a process of another user connects, and is told nothing.
+#[tokio::test]
+#[ignore = "needs tests/run.sh"]
+async fn a_process_of_another_user_is_told_nothing() {
+    use std::os::unix::fs::PermissionsExt as _;
+    let place = Place::new();
+    let mut editor = place.editor().await;
+    let socket = owner::noted(&place.data_dir()).unwrap().socket;
+    let open = |path: &std::path::Path, mode| {
+        std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode)).unwrap();
+    };
+    for dir in socket.ancestors().skip(1) {
+        if dir.starts_with(place.0.path()) {
+            open(dir, 0o755);
+        }
+    }
+    open(&socket, 0o666);
+    // (Debian always has a Perl that can.)
+    let listen = "my $s = IO::Socket::UNIX->new(Peer => $ARGV[0]) or die $!; \
+                  sysread($s, my $heard, 9); print $heard";
+    let heard = |user: &str| {
+        let output = std::process::Command::new("setpriv")
+            .args(["--reuid", user, "--clear-groups"])
+            .args(["/usr/bin/perl", "-MIO::Socket::UNIX", "-e", listen])
+            .arg(&socket)
+            .output()
+            .unwrap();
+        assert!(output.status.success(), "{output:?}");
+        String::from_utf8(output.stdout).unwrap()
+    };
+    assert_eq!(heard("nobody"), "");
+    assert!(heard("root").contains("version"), "the doors are open");
+    assert!(editor.request("listJobs", json!({})).await.is_ok());
+    assert_eq!(editor.shut_down().await, 0);
+    place.until_free().await;
 }
 
 #[tokio::test]

@@ -76,6 +76,16 @@ impl Client {
         Self::start_process(home, program(home), with)
     }
 
+    /// The same, of a program that stands somewhere else.
+    pub(crate) fn through_daemon_of(at: &Path, home: &Path) -> Self {
+        let mut command = Command::new(at);
+        command
+            .env("NAMDRUNNER_HOME", home)
+            .env("NAMDRUNNER_LINGER", "0s")
+            .kill_on_drop(true);
+        Self::start_process(home, command, |_| {})
+    }
+
     /// The same, with more arguments or environment.
     pub(crate) fn spawn_with(home: &Path, with: impl FnOnce(&mut Command)) -> Self {
         let mut command = program(home);

@@ -71,6 +71,12 @@ pub(super) fn code() -> String {
     format!("{number:06}")
 }
 
+fn free_port() -> u16 {
+    // (Closed when this returns.)
+    let listener = std::net::TcpListener::bind(("127.0.0.1", 0)).unwrap();
+    listener.local_addr().unwrap().port()
+}
+
 /// Starts sshd under a name of its own; none if the port is taken.
 fn start(dir: &Path, name: &str, port: u16, lines: &str) -> Option<Child> {
     let config = format!(
@@ -149,8 +155,7 @@ impl Rig {
         // A port that was free may be another's by the time that it is used.
         let (port, sshd) = (0..20)
             .find_map(|_| {
-                let port = std::net::TcpListener::bind(("127.0.0.1", 0)).unwrap();
-                let port = port.local_addr().unwrap().port();
+                let port = free_port();
                 let started = start(dir.path(), &name, port, &put_in(lines));
                 started.map(|sshd| (port, sshd))
             })
