@@ -132,7 +132,7 @@ impl Down {
 
 impl Drop for Down {
     fn drop(&mut self) {
-        slurm(&["scontrol", "update", &self.0, "state=resume"]);
+        slurm(&["scontrol", "update", &self.0, "state=idle"]);
     }
 }
 
@@ -162,6 +162,7 @@ fn a_node_that_fails_takes_its_job_along_and_is_named() {
             "PENDING",
             "RUNNING",
             "FAILED",
+            "CREATED",
             "PENDING",
             "RUNNING",
             "CANCELLED"
