@@ -8,7 +8,6 @@ import { Diagnoses } from "./diagnoses";
 import { Documents, SCHEME } from "./documents";
 import { showPage } from "./page";
 import { isConfig, maybeConfig } from "./pure/detect";
-import { seconds } from "./pure/form";
 import { Ends, Jobs } from "./pure/jobs";
 import { headline, type ShownJob } from "./pure/words";
 import { Server } from "./server";
@@ -121,9 +120,8 @@ export function activate(context: vscode.ExtensionContext): Api {
     const yes = "Submit again";
     const chosen = await vscode.window.showWarningMessage(`Submit ${job.jobName} again?`, { modal: true, detail: advice.text }, yes);
     if (chosen !== yes) return;
-    const { walltime, memory } = advice.edit ?? {};
     // What is given replaces all that was asked for.
-    const resources = { ...status.job.resources, ...(walltime ? { walltime: seconds(walltime) } : {}), ...(memory ? { memory } : {}) };
+    const resources = { ...status.job.resources, ...advice.edit };
     if (advice.edit && !(await server.ask("updateJob", { jobId: job.jobId, resources }))) return;
     await server.ask("submit", { jobId: job.jobId });
   }

@@ -64,7 +64,7 @@ test("what a run wrote can be fetched, and an advice be followed", () => {
           summary: "The wall-clock limit ended it.",
           evidence: [],
           advice: [
-            { code: "requestTime", text: "Ask for 06:00:00.", safeToRepeat: false, edit: { walltime: "06:00:00" } },
+            { code: "requestTime", text: "Ask for 06:00:00.", safeToRepeat: false, edit: { walltime: 21_600 } },
             { code: "correct", text: "Correct it.", safeToRepeat: false },
           ],
         },
