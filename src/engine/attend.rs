@@ -12,7 +12,8 @@ use crate::job::JobId;
 pub struct Occupation {
     /// Jobs that a step is under way for, by cluster.
     pub steps: Vec<(String, JobId)>,
-    /// Tasks that the end of the program waits for.
+    /// Tasks that the end of the program waits for, and collections of results, which it breaks off
+    /// when it has to.
     pub tasks: usize,
     /// Jobs that are on their way, queued or running.
     pub active_jobs: u64,
@@ -32,9 +33,13 @@ impl Engine {
             })
             .collect();
         steps.sort();
+        let clusters = self.all_clusters();
+        let collecting = clusters
+            .iter()
+            .filter(|cluster| cluster.collecting.try_lock().is_err());
         Occupation {
             steps,
-            tasks: self.inner.tasks.len(),
+            tasks: self.inner.tasks.len() + collecting.count(),
             active_jobs: counts
                 .iter()
                 .filter(|count| count.active)

@@ -92,6 +92,27 @@ async fn jobs_are_watched_to_their_end_when_no_client_is_there() {
     place.run(&["stop"]).await;
 }
 
+/// Results are copied for some seconds behind the end, when nothing else keeps the daemon any more.
+#[tokio::test]
+async fn it_stays_until_the_results_are_in_their_place() {
+    let place = Place::new();
+    let mut editor = place.editor().await;
+    editor.notify("initialized", json!({})).await;
+    let id = create(&mut editor, &place, "quick.namd").await;
+    editor
+        .request("submit", json!({"jobId": id}))
+        .await
+        .unwrap();
+    let told = editor
+        .expect_notification_where("jobStatusChanged", |told| told["to"] == "COMPLETED")
+        .await;
+    let project = told["job"]["projectDir"].as_str().unwrap().to_owned();
+    assert_eq!(editor.shut_down().await, 0);
+    place.until_free().await;
+    let outputs = std::fs::read_dir(format!("{project}/outputs/1")).unwrap();
+    assert!(outputs.count() > 0);
+}
+
 #[tokio::test]
 async fn jobs_do_not_keep_it_where_they_may_not() {
     let place = Place::new();
