@@ -55,7 +55,7 @@ pub enum Collected {
 }
 
 /// The script that collects the results of attempt `n`. Niced, as befits a login node. It stops
-/// between two files when it has copied for [`PART`] seconds; repeating it goes on from there.
+/// between two files when it has copied for 60 seconds; repeating it goes on from there.
 ///
 /// A file under its final name has been compared; it is known again by its size and date. A lock in
 /// the directory for logs keeps a second one away, as long as the first runs on the same login node.
