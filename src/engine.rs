@@ -99,6 +99,8 @@ struct Inner {
     /// Uploads of this process that failed and could not be swept: taken up at the next look.
     unswept: Mutex<HashSet<JobId>>,
     tasks: TaskTracker,
+    /// Collections of results, which it does not wait for.
+    collections: TaskTracker,
     stop: CancellationToken,
 }
 
@@ -156,6 +158,7 @@ impl Engine {
                 told: Mutex::new(told),
                 unswept: Mutex::new(HashSet::new()),
                 tasks: TaskTracker::new(),
+                collections: TaskTracker::new(),
                 stop: CancellationToken::new(),
             }),
         };

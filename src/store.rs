@@ -189,6 +189,10 @@ pub struct StoredProgress {
     pub log_offset: u64,
     /// What the reader of the log knows and has told.
     pub document: serde_json::Value,
+    /// What came of its results: opaque here.
+    pub results: Option<serde_json::Value>,
+    /// It has ended, and nothing more is done for it by itself.
+    pub settled: bool,
 }
 
 /// What is kept about a cluster.

@@ -33,13 +33,9 @@ impl Engine {
             })
             .collect();
         steps.sort();
-        let clusters = self.all_clusters();
-        let collecting = clusters
-            .iter()
-            .filter(|cluster| cluster.collecting.try_lock().is_err());
         Occupation {
             steps,
-            tasks: self.inner.tasks.len() + collecting.count(),
+            tasks: self.inner.tasks.len() + self.inner.collections.len(),
             active_jobs: counts
                 .iter()
                 .filter(|count| count.active)

@@ -52,9 +52,11 @@ pub(crate) struct Followed {
     pub(crate) closed: bool,
     /// When that was, by our clock.
     pub(crate) closed_at: Option<Timestamp>,
-    /// How far the collection of its results is.
+    /// How far the collection of its results is. Kept beside the document.
+    #[serde(skip)]
     pub(crate) results: ResultsSeen,
-    /// Closed, and with its results nothing more happens by itself.
+    /// Closed, and with its results nothing more happens by itself. Kept likewise.
+    #[serde(skip)]
     pub(crate) settled: bool,
 }
 
@@ -116,20 +118,31 @@ impl Followed {
     }
 
     pub(crate) fn stored(&self) -> Result<StoredProgress> {
+        let bad = |why: serde_json::Error| crate::error::Error::internal(why.to_string());
+        let results = Some(&self.results).filter(|results| **results != ResultsSeen::default());
         Ok(StoredProgress {
             attempt: self.attempt,
             log_offset: self.log.offset(),
-            document: serde_json::to_value(self)
-                .map_err(|why| crate::error::Error::internal(why.to_string()))?,
+            document: serde_json::to_value(self).map_err(bad)?,
+            results: results.map(serde_json::to_value).transpose().map_err(bad)?,
+            settled: self.settled,
         })
     }
 
     /// What is kept, if it is of this attempt and can be read: an older program's may not be, and is
     /// read afresh.
     pub(crate) fn of(stored: Option<StoredProgress>, attempt: u32) -> Self {
+        let read = |stored: StoredProgress| {
+            let document: Self = serde_json::from_value(stored.document).ok()?;
+            Some(Self {
+                results: ResultsSeen::of(stored.results),
+                settled: stored.settled,
+                ..document
+            })
+        };
         stored
             .filter(|stored| stored.attempt == attempt)
-            .and_then(|stored| serde_json::from_value(stored.document).ok())
+            .and_then(read)
             .unwrap_or(Self {
                 attempt,
                 ..Self::default()

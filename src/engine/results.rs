@@ -60,6 +60,12 @@ pub enum ResultsStep {
 }
 
 impl ResultsSeen {
+    /// As it was kept; nothing if it was not, or cannot be read.
+    pub(crate) fn of(kept: Option<serde_json::Value>) -> Self {
+        kept.and_then(|kept| serde_json::from_value(kept).ok())
+            .unwrap_or_default()
+    }
+
     /// Whether nothing more happens by itself.
     pub(crate) fn is_final(&self) -> bool {
         matches!(
@@ -131,7 +137,7 @@ impl Engine {
     /// takes long, and breaking off does no harm.
     pub(super) fn start_collecting(&self, cluster: &Arc<Cluster>) {
         let (engine, cluster) = (self.clone(), Arc::clone(cluster));
-        tokio::spawn(async move {
+        self.inner.collections.spawn(async move {
             // One collects and one more waits: it will find what the first did not.
             let Ok(_seat) = cluster.collectors.try_acquire() else {
                 return;
@@ -301,8 +307,7 @@ impl Engine {
             return ResultsSeen::default();
         };
         // What cannot be read will be collected afresh.
-        let stored = self.store().progress(&job.id).unwrap_or_default();
-        Followed::of(stored, attempt.n).results
+        ResultsSeen::of(self.store().results(&job.id, attempt.n).unwrap_or_default())
     }
 
     /// Takes the collecting up again at a time, unless something does before.

@@ -42,7 +42,7 @@ impl Store {
     }
 
     /// The jobs of a cluster that ended at `since` or later by our clock and for which something is
-    /// still to be done (`settled` in the progress document is not true), the first ended first.
+    /// still to be done (its progress is not settled), the first ended first.
     pub fn unsettled_ends(
         &self,
         cluster: &str,
@@ -161,22 +161,43 @@ impl Store {
     /// How far a job's run is, if it has been seen.
     pub fn progress(&self, id: &JobId) -> Result<Option<StoredProgress>> {
         self.read(|db| {
-            let found: Option<(u32, i64, String)> = db
+            let found: Option<(u32, i64, String, Option<String>, bool)> = db
                 .prepare_cached(
-                    "SELECT attempt, log_offset, document FROM progress WHERE job_id = ?1",
+                    "SELECT attempt, log_offset, document, results, settled FROM progress
+                     WHERE job_id = ?1",
                 )?
                 .query_row([id.as_str()], |row| {
-                    Ok((row.get(0)?, row.get(1)?, row.get(2)?))
+                    Ok((
+                        row.get(0)?,
+                        row.get(1)?,
+                        row.get(2)?,
+                        row.get(3)?,
+                        row.get(4)?,
+                    ))
                 })
                 .optional()?;
-            let Some((attempt, offset, document)) = found else {
+            let Some((attempt, offset, document, results, settled)) = found else {
                 return Ok(None);
             };
             Ok(Some(StoredProgress {
                 attempt,
                 log_offset: row::seq(offset),
                 document: json(&document)?,
+                results: results.as_deref().map(json).transpose()?,
+                settled,
             }))
+        })
+    }
+
+    /// What came of the results of a job's attempt ([`StoredProgress::results`]), if anything did. No
+    /// document is read: a list asks it for each job.
+    pub fn results(&self, id: &JobId, attempt: u32) -> Result<Option<serde_json::Value>> {
+        self.read(|db| {
+            let found: Option<Option<String>> = db
+                .prepare_cached("SELECT results FROM progress WHERE job_id = ?1 AND attempt = ?2")?
+                .query_row(params![id.as_str(), attempt], |row| row.get(0))
+                .optional()?;
+            Ok(found.flatten().as_deref().map(json).transpose()?)
         })
     }
 
@@ -229,7 +250,7 @@ pub(super) const ENDED: &str = "SELECT job_id, document FROM jobs WHERE complete
 pub(super) const UNSETTLED_ENDS: &str = "SELECT jobs.job_id, jobs.document FROM jobs
     LEFT JOIN progress ON progress.job_id = jobs.job_id AND progress.attempt = jobs.attempt
     WHERE completed_at IS NOT NULL AND cluster = ?1 AND status_since >= ?2 AND jobs.attempt > 0
-    AND (progress.closed IS NOT 1 OR progress.updated_at < jobs.status_since)
+    AND (progress.settled IS NOT 1 OR progress.updated_at < jobs.status_since)
     ORDER BY status_since LIMIT ?3";
 pub(super) const HIDDEN: &str =
     "SELECT job_id, document FROM jobs WHERE hidden = 1 ORDER BY created_at";

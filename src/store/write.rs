@@ -129,11 +129,13 @@ impl Store {
     pub fn put_progress(&self, all: &[(JobId, StoredProgress)], now: Timestamp) -> Result<()> {
         self.write(|db| {
             let mut put = db.prepare_cached(
-                "INSERT INTO progress (job_id, attempt, log_offset, updated_at, document, closed)
-                 SELECT job_id, ?2, ?3, ?4, ?5, ?6 FROM jobs WHERE job_id = ?1
+                "INSERT INTO progress
+                    (job_id, attempt, log_offset, updated_at, document, results, settled)
+                 SELECT job_id, ?2, ?3, ?4, ?5, ?6, ?7 FROM jobs WHERE job_id = ?1
                  ON CONFLICT (job_id) DO UPDATE SET attempt = excluded.attempt,
                     log_offset = excluded.log_offset, updated_at = excluded.updated_at,
-                    document = excluded.document, closed = excluded.closed",
+                    document = excluded.document, results = excluded.results,
+                    settled = excluded.settled",
             )?;
             for (id, progress) in all {
                 let offset = i64::try_from(progress.log_offset).unwrap_or(i64::MAX);
@@ -143,8 +145,8 @@ impl Store {
                     offset,
                     row::time(now),
                     progress.document.to_string(),
-                    // Nothing is left to be done after its end: read and collected.
-                    progress.document["settled"] == true,
+                    progress.results.as_ref().map(ToString::to_string),
+                    progress.settled,
                 ])?;
             }
             Ok(())

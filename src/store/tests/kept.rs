@@ -165,6 +165,8 @@ fn progress_and_facts_are_kept_apart_from_history() {
         attempt: 1,
         log_offset: 17,
         document: serde_json::json!({ "step": 500 }),
+        results: Some(serde_json::json!({ "state": "copied" })),
+        settled: true,
     };
     for offset in [17, 34] {
         progress.log_offset = offset;
@@ -176,6 +178,9 @@ fn progress_and_facts_are_kept_apart_from_history() {
         assert_eq!(store.progress(&job.id).unwrap(), Some(progress.clone()));
     }
     assert_eq!(store.progress(&gone).unwrap(), None);
+    assert_eq!(store.results(&job.id, 1).unwrap(), progress.results);
+    assert_eq!(store.results(&job.id, 2).unwrap(), None, "another attempt");
+    assert_eq!(store.results(&gone, 1).unwrap(), None);
 
     assert_eq!(
         store.cluster_facts("blue").unwrap(),
@@ -223,7 +228,9 @@ fn ended_jobs_are_unsettled_until_they_are_settled() {
         let progress = StoredProgress {
             attempt,
             log_offset: 1,
-            document: serde_json::json!({ "settled": settled }),
+            document: serde_json::Value::Null,
+            results: None,
+            settled,
         };
         store
             .put_progress(&[(ended.id.clone(), progress)], at(10))

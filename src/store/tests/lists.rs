@@ -300,7 +300,7 @@ fn each_question_has_an_index() {
         (super::super::restore::OUTLINES.into(), "jobs_by_cluster"),
         (
             read::UNSETTLED_ENDS.into(),
-            "COVERING INDEX progress_closed",
+            "COVERING INDEX progress_settled",
         ),
         (read::UNSETTLED_ENDS.into(), "jobs_ended"),
         (

@@ -106,6 +106,8 @@ fn deleting_leaves_a_tombstone_and_nothing_else() {
                     attempt: 1,
                     log_offset: 0,
                     document: serde_json::Value::Null,
+                    results: None,
+                    settled: false,
                 },
             )],
             at(2),
