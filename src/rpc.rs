@@ -230,10 +230,11 @@ async fn list_jobs(
     };
     let page = engine.list(filter).await?;
     let (store_id, _) = engine.store_position()?;
-    let jobs = page.jobs.iter();
+    // One by one: a page is not held twice.
+    let jobs = page.jobs.into_iter();
     Ok(wire::ListJobsResult {
         jobs: jobs
-            .map(|job| listed(&engine, job))
+            .map(|job| listed(&engine, &job))
             .collect::<Result<_>>()?,
         next: page.next,
         seq: page.seq,

@@ -251,7 +251,10 @@ pub(super) fn readers(
         .with_init(move |db| {
             db.busy_timeout(patience)?;
             db.set_prepared_statement_cache_capacity(32);
-            db.execute_batch("PRAGMA query_only = ON; PRAGMA trusted_schema = OFF;")
+            // Half a MiB of pages for each: behind them is the system's own cache.
+            db.execute_batch(
+                "PRAGMA query_only = ON; PRAGMA trusted_schema = OFF; PRAGMA cache_size = -512;",
+            )
         });
     r2d2::Pool::builder()
         .max_size(options.readers.max(1))

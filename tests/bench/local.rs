@@ -7,11 +7,11 @@ use std::process::Command;
 use std::time::Instant;
 
 use jiff::{SignedDuration, Timestamp};
-use namdrunner::job::state::Fact;
+use namdrunner::job::state::{AbsenceRule, Fact};
 use namdrunner::job::{Job, JobId, JobSpec, JobState};
-use namdrunner::scheduler::Resources;
+use namdrunner::scheduler::{End, Report, Resources, SchedulerId, Seen, Source, Tag};
 use namdrunner::shell::RemotePath;
-use namdrunner::store::{Options, Store};
+use namdrunner::store::{Options, Store, StoredProgress};
 use serde_json::json;
 
 use crate::client::{Client, resident_mib};
@@ -23,6 +23,8 @@ pub fn run() {
     let dir = tempfile::tempdir().unwrap();
     let home = dir.path().join("home");
     let ids = fill(&home.join("data"), 0..JOBS, "local", "/projects/me");
+    // What a list shows first has ended, and its results are in their place.
+    end(&home.join("data"), &ids[JOBS - 1000..]);
     println!("With {JOBS} jobs stored:\n");
 
     let version = || {
@@ -81,12 +83,14 @@ pub fn run() {
     );
     let list = |client: &mut Client| {
         let (page, took) = client.ok("listJobs", &json!({ "limit": 1000 }));
-        assert_eq!(page["jobs"].as_array().unwrap().len(), 1000);
+        let jobs = page["jobs"].as_array().unwrap();
+        assert_eq!(jobs.len(), 1000);
+        assert_eq!(jobs[999]["results"]["state"], "copied");
         took.as_secs_f64() * 1e3
     };
     let (median, _) = quantiles((0..20).map(|_| list(&mut client)).collect());
     report(
-        "listJobs, 1,000 jobs",
+        "listJobs, 1,000 jobs that have ended",
         median,
         "an unknown method",
         echo_median,
@@ -145,6 +149,49 @@ fn daemon(home: &Path, ids: &[String], floor: f64, echo: f64) {
         if let Some(mib) = pid.and_then(resident_mib) {
             println!("{what:<58} {mib:>9.1} MiB");
         }
+    }
+}
+
+/// Lets jobs have run to their end.
+fn end(data: &Path, ids: &[String]) {
+    let store = Store::open(data, Options::default()).unwrap();
+    let now = Timestamp::now();
+    for (number, id) in ids.iter().enumerate() {
+        let id = JobId::parse(id).unwrap();
+        let at_work = SchedulerId::parse(&(number + 1).to_string()).unwrap();
+        let completed = Seen::Ended(End::Completed);
+        let report = Report::told(&at_work, Source::Marker, completed, "COMPLETED", "");
+        let facts = [
+            Fact::SubmitAsked {
+                tag: Tag::parse("benchbenchbench").unwrap(),
+            },
+            Fact::Submitted {
+                id: at_work.clone(),
+                at: now,
+                source: Source::Local,
+                evidence: String::new(),
+            },
+            Fact::Seen {
+                reports: vec![report],
+                absent: false,
+                rule: AbsenceRule::default(),
+            },
+        ];
+        for fact in facts {
+            store
+                .update(&id, |job| Ok(job.apply(&fact, now).unwrap()))
+                .unwrap();
+        }
+        let progress = StoredProgress {
+            attempt: 1,
+            log_offset: 0,
+            document: json!({}),
+            results: Some(json!({ "state": "copied", "files": 12, "bytes": 34_567 })),
+            settled: true,
+        };
+        store
+            .put_progress(&[(id, progress)], Timestamp::now())
+            .unwrap();
     }
 }
 
