@@ -166,7 +166,7 @@ tar -xf - || {{ said=$(dd if=/dev/zero of=.room bs=65536 count=1 2>&1) || printf
 if command -v sha256sum >/dev/null 2>&1; then sha256sum -c "$sums" >/dev/null || failed 72
 elif command -v shasum >/dev/null 2>&1; then shasum -a 256 -c "$sums" >/dev/null || failed 72
 fi
-{list}mv "$sums" {SUMS} && mkdir -p {INPUT_FILES} outputs logs || failed 73
+{list}mv "$sums" {SUMS} && mkdir -p {INPUT_FILES} {OUTPUTS} {LOGS} || failed 73
 mine=
 if [ ! -e "$whole" ]; then mv "$partial" "$whole" || failed 73; mine=1; fi
 # An earlier sending was quicker, by the blink of an eye between the question and the renaming.

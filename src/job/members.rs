@@ -9,7 +9,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use crate::job::{Absence, Outcome, Status};
-use crate::scheduler::{Array, Exit, RunPhase};
+use crate::scheduler::{Array, Exit, MemberSet, RunPhase};
 
 /// What is known of the members of a job's newest attempt, by number. Kept in a table of its own;
 /// it is at hand only where a job is changed or one job's status is asked for.
@@ -135,7 +135,7 @@ impl Members {
     }
 
     /// The members whose end nothing witnessed, of this time or later, and since when the last is so.
-    pub fn doubtful(&self, since: Timestamp) -> Option<(crate::scheduler::MemberSet, Timestamp)> {
+    pub fn doubtful(&self, since: Timestamp) -> Option<(MemberSet, Timestamp)> {
         let doubtful = || {
             self.0
                 .iter()

@@ -83,11 +83,8 @@ fn adopted_script(job: &Job, work_dir: &RemotePath, log: Option<&str>) -> String
 cd {dir} 2>/dev/null || exit 0
 until=
 {until}minutes=$((($(date +%s) - {submitted}) / 60 + 2))
-show() {{
-  if stat -c %s . >/dev/null 2>&1; then stat -c '%s %Y %n' "$@"; else stat -f '%z %m %N' "$@"; fi
-}}
-for file in {named}; do [ ! -f "$file" ] || show "$file"; done
 if stat -c %s . >/dev/null 2>&1; then form='-c' fields='%s %Y %n'; else form='-f' fields='%z %m %N'; fi
+for file in {named}; do [ ! -f "$file" ] || stat "$form" "$fields" "$file"; done
 find . -maxdepth 2 -name '.?*' -prune -o -type f -mmin "-$minutes" $until -exec stat "$form" "$fields" {{}} + 2>/dev/null | head -n {MOST_ADOPTED}
 "#,
         dir = work_dir.quoted(),
@@ -125,10 +122,9 @@ pub fn read_listing(job: &Job, text: &str) -> Vec<RemoteFile> {
     // A result that was copied to the project directory stands there and on scratch. Where they
     // differ, the newer one is the file.
     files.sort_by(|a, b| {
-        let key = |file: &RemoteFile| (file.attempt, !file.input, file.path.clone());
-        let newest_first = b.modified.cmp(&a.modified);
-        (key(a).cmp(&key(b)))
-            .then(newest_first)
+        (a.attempt, !a.input, &a.path)
+            .cmp(&(b.attempt, !b.input, &b.path))
+            .then(b.modified.cmp(&a.modified))
             .then(b.in_project.cmp(&a.in_project))
     });
     files.dedup_by(|b, a| {

@@ -343,16 +343,21 @@ fn account_rows<'a>(
     }
 }
 
-/// What a line `<cluster> <id> <text>` is about: the watched job, the part of it, and the text.
-fn about<'a>(
-    line: &'a str,
-    by_key: &HashMap<Key<'_>, &'a Watched>,
-) -> Option<(&'a Watched, SchedulerId, &'a str)> {
+/// What a line `<cluster> <id> <text>` is about.
+struct About<'a> {
+    job: &'a Watched,
+    /// The id of the part of it.
+    id: SchedulerId,
+    /// The same as the line has it.
+    written: &'a str,
+    text: &'a str,
+}
+
+fn about<'a>(line: &'a str, by_key: &HashMap<Key<'_>, &'a Watched>) -> Option<About<'a>> {
     let (cluster, rest) = line.split_once(' ')?;
-    let (id, text) = rest.split_once(' ')?;
-    let part = SchedulerId::parse(id).ok()?.part;
-    let base = SchedulerId::parse(id).ok()?.base;
-    let job = by_key.get(&(cluster, base))?;
+    let (written, text) = rest.split_once(' ')?;
+    let SchedulerId { base, part, .. } = SchedulerId::parse(written).ok()?;
+    let job = *by_key.get(&(cluster, base))?;
     let is_member = matches!(part, IdPart::Member(_));
     if is_member && job.open.is_none() && part != job.id.part {
         return None;
@@ -362,21 +367,31 @@ fn about<'a>(
         part,
         ..job.id.clone()
     };
-    Some((job, id, text))
+    Some(About {
+        job,
+        id,
+        written,
+        text,
+    })
 }
 
 /// The report of one notice line.
 fn notice(line: &str, by_key: &HashMap<Key<'_>, &Watched>) -> Option<Report> {
-    let (job, id, text) = about(line, by_key)?;
+    let About { job, id, text, .. } = about(line, by_key)?;
     let report = notices::report(job, text)?;
     Some(Report { id, ..report })
 }
 
 /// The report of one marker line: `<cluster> <id> <the marker>`.
 fn marker(line: &str, by_key: &HashMap<Key<'_>, &Watched>) -> Option<Report> {
-    let (job, id, text) = about(line, by_key)?;
+    let About {
+        job,
+        id,
+        written,
+        text,
+    } = about(line, by_key)?;
     let mark = ExitMark::parse(text)?;
-    if mark.tag != job.tag || mark.id != line.split(' ').nth(1)? {
+    if mark.tag != job.tag || mark.id != written {
         return None;
     }
     Some(Report {
