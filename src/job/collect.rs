@@ -13,7 +13,14 @@ const DONE: &str = "collected";
 /// Seconds of copying after which it stops between two files.
 const PART: u32 = 60;
 /// What stands behind a file's name while it is copied.
-pub(crate) const PARTIAL: &str = ".collecting-";
+const PARTIAL: &str = ".collecting-";
+/// The name of the lock, in the directory for logs.
+const LOCK: &str = ".collecting";
+
+/// Whether a file in the project directory is there for the collecting alone, by its name.
+pub(super) fn is_own(name: &str) -> bool {
+    name == LOCK || name.contains(PARTIAL)
+}
 
 /// What came of collecting.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -76,7 +83,7 @@ fi
 # Everything is written below here: a project directory that is removed meanwhile does not come back.
 cd -P "$project" || say failed 0 0 "the project directory cannot be entered"
 why=$(mkdir -p "$outputs" "$logs" 2>&1) || say failed 0 0 "its directories cannot be made: $(printf '%s' "$why" | head -n 1)"
-lock=$logs/.collecting me="$(uname -n) $$"
+lock=$logs/{LOCK} me="$(uname -n) $$"
 if ! (set -C; printf '%s\n' "$me" >"$lock") 2>/dev/null; then
     read -r host pid 2>/dev/null <"$lock"
     if [ "$host" = "$(uname -n)" ] && kill -0 "$pid" 2>/dev/null; then say busy; fi

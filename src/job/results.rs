@@ -2,9 +2,8 @@
 
 use std::fmt::Write as _;
 
-use crate::job::collect::PARTIAL;
 use crate::job::origin::Origin;
-use crate::job::{Job, layout};
+use crate::job::{Job, collect, layout};
 use crate::shell::RemotePath;
 
 /// Files of one listing; beyond, the rest is left out.
@@ -164,7 +163,7 @@ fn file(
             attempt: job.attempt().map(|attempt| attempt.n),
         });
     }
-    if below.contains(PARTIAL) {
+    if below.rsplit('/').next().is_some_and(collect::is_own) {
         return None;
     }
     let made = |path: &str, role: &str, attempt, in_project| RemoteFile {
@@ -298,7 +297,7 @@ mod tests {
     #[test]
     fn a_result_in_both_places_is_listed_once() {
         let job = job(None);
-        let both = "dir 0\n70 9 ./outputs/1/ubq/eq.coor\n3 9 ./outputs/1/ubq/eq.dcd.collecting-77\n\
+        let both = "dir 0\n70 9 ./outputs/1/ubq/eq.coor\n3 9 ./outputs/1/ubq/eq.dcd.collecting-77\n8 9 ./logs/1/.collecting\n\
             40 9 ./logs/1/ubq/run.log\n\
             dir 1\n70 9 ./1/ubq/eq.coor\n55 12 ./1/ubq/run.log\n";
         // Where they are alike it is the one that stays; where not, the one that was written later.
